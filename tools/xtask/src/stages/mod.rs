@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The stages, in the order in which data flows: fetch, apply, configure, build, boot. What comes
+//! after them (collect, analyse, render) is pure and lives in the crate `bringup-model`.
+//!
+//! Each stage takes what the one before it returned and knows nothing of the ones after it.
+
+pub mod apply;
+pub mod boot;
+pub mod build;
+pub mod configure;
+pub mod fetch;
+
+use camino::Utf8PathBuf;
+
+/// Which kernel a verb is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kernel {
+    /// The untouched tree.
+    Pristine,
+    /// The tree plus the recording patches alone.
+    Base,
+    /// The tree plus the whole series.
+    Patched,
+    /// A tree or an Image of the user's.
+    Path(Utf8PathBuf),
+}
+
+impl std::str::FromStr for Kernel {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "pristine" => Ok(Self::Pristine),
+            "base" => Ok(Self::Base),
+            "patched" => Ok(Self::Patched),
+            path if path.contains('/') || path == "." => Ok(Self::Path(path.into())),
+            other => Err(format!(
+                "`{other}` is neither pristine, base, patched nor a path (write ./{other} for a file here)"
+            )),
+        }
+    }
+}
+
+impl std::fmt::Display for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Pristine => f.write_str("pristine"),
+            Self::Base => f.write_str("base"),
+            Self::Patched => f.write_str("patched"),
+            Self::Path(path) => f.write_str(path.as_str()),
+        }
+    }
+}

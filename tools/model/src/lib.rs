@@ -1,3 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
 //! The data model of a CPU bring-up measurement.
+//!
+//! Data flows one way: the guest's `timeline` file, kernel log and console become [`timeline`],
+//! [`dmesg`] and [`console`] values; [`results`] gathers them, with [`stats`], into the results
+//! file; [`render`] shows them. Nothing here runs a process or reads a file, and no input makes it
+//! panic.
+
+pub mod console;
+pub mod dmesg;
+pub mod render;
+pub mod results;
+pub mod stats;
+pub mod timeline;
+
+#[cfg(test)]
+mod samples;

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Results for people: as a table and as a picture.
+
+pub mod duration;
+pub mod svg;
+pub mod table;

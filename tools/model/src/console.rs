@@ -62,7 +62,7 @@ impl Kind {
             Some(Self::Sanitizer)
         } else if has(LOCKDEP) {
             Some(Self::LockdepSplat)
-        } else if line.contains("BUG: ") {
+        } else if is_bug(line) {
             // What is left of the kernel's own "BUG: ..." lines, as bad page states.
             Some(Self::Bug)
         } else if is_warning(line) {
@@ -102,9 +102,16 @@ const LOCKDEP: &[&str] = &[
     "BUG: MAX_LOCK",
 ];
 
-/// Whether the line is the first of a `WARN()`: before Linux 6.19
-/// `WARNING: CPU: 3 PID: 1 at kernel/foo.c:123 func+0x10/0x20`, since then
-/// `WARNING: kernel/foo.c:123 at func+0x10/0x20, CPU#3: comm/1`, also without the file.
+/// Whether the line has `BUG: ` as a word of its own: firmware prints `DEBUG: `.
+fn is_bug(line: &str) -> bool {
+    line.match_indices("BUG: ").any(|(at, _)| {
+        line.get(..at).is_some_and(|before| !before.ends_with(|char: char| char.is_alphanumeric()))
+    })
+}
+
+/// Whether the line is the first of a `WARN()`: in Linux 7.x
+/// `WARNING: kernel/foo.c:123 at func+0x10/0x20, CPU#3: comm/1`, also without the file; in older
+/// kernels `WARNING: CPU: 3 PID: 1 at kernel/foo.c:123 func+0x10/0x20`.
 fn is_warning(line: &str) -> bool {
     line.split_once("WARNING: ").is_some_and(|(_, rest)| {
         (rest.starts_with("CPU: ") && rest.contains(" at "))
@@ -195,6 +202,8 @@ mod tests {
 [    0.080963] smp: Brought up 1 node, 16 CPUs\r
 [    0.090000] rcu: Hierarchical RCU implementation.\r
 [    0.090001] rcu: RCU_CPU_STALL_TIMEOUT 21, and a warning that means nothing: WARNING: none\r
+DEBUG: nor does this, at the start of a line or [DEBUG: within]\r
+WARNING: the firmware's, at no place\r
 ";
 
     #[test]
@@ -244,7 +253,7 @@ mod tests {
             let found = findings(&format!("{CLEAN}[    0.1][    T1] {text}\r\nmore\r\n"));
             assert_eq!(
                 found,
-                [Finding { kind, line: 7, text: format!("[    0.1][    T1] {text}") }],
+                [Finding { kind, line: 9, text: format!("[    0.1][    T1] {text}") }],
                 "{text}"
             );
         }

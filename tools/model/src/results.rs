@@ -348,6 +348,7 @@ pub struct Kvm {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exits {
     /// How many.
+    #[serde(default)]
     pub count: u64,
     /// The time until the guest ran again, all together.
     pub time_ns: Option<u64>,
@@ -457,6 +458,7 @@ mod tests {
         value["runs"][0]["phases"]["lunch"] = json!("long");
         value["runs"][0]["phases"]["kick_to_entry"]["p99"] = json!(3);
         value["runs"][0]["kvm"]["exits"]["SMC64"] = json!({"count": 1, "time_ns": null});
+        value["runs"][0]["kvm"]["exits"]["WFx"] = json!({});
         value["runs"][0]["parallel"] = json!(true);
         let read = Results::from_json(&value.to_string()).unwrap();
         assert_eq!(read.runs[0].phases, results.runs[0].phases);

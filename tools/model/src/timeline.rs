@@ -11,9 +11,7 @@
 //! columns and header fields that this version does not know are kept as they are.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -252,14 +250,6 @@ impl From<Outcome> for String {
     }
 }
 
-impl FromStr for Outcome {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(text.into())
-    }
-}
-
 /// A number that is written as we would write it, so that nothing is lost by reading it.
 fn canonical_i32(text: &str) -> Option<i32> {
     text.parse::<i32>().ok().filter(|number| number.to_string() == text)
@@ -472,14 +462,6 @@ fn check_order(cpu: &Cpu, sequence: &[Stamp], found: &mut Vec<Inconsistency>) {
             found.push(Inconsistency::Backwards { cpu, earlier, earlier_ns, later, later_ns });
         }
         previous = Some((later, later_ns));
-    }
-}
-
-impl FromStr for Timeline {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        Self::parse(text)
     }
 }
 

@@ -93,6 +93,8 @@ pub fn run(context: &Context) -> Result<Source> {
     eprintln!("falling back to the distribution's package {}", sources.package.name);
     match package::fetch(context, &sources, &cached) {
         Ok(source) => Ok(source),
+        // A time limit has an exit code of its own.
+        Err(error) if error.is::<Failure>() => Err(error),
         Err(package) => Err(Failure::Host(format!(
             "cannot get Linux {}:\n  from kernel.org: {upstream:#}\n  from the package {}: \
              {package:#}\nmend the network and run `cargo xtask fetch` again, or put {} into {}, \

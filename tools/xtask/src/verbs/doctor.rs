@@ -4,7 +4,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use comfy_table::{Table, presets};
+use comfy_table::{ContentArrangement, Table, presets};
 
 use crate::context::Context;
 use crate::error::Failure;
@@ -25,7 +25,7 @@ impl Doctor {
         if self.json {
             println!("{}", serde_json::to_string_pretty(&report)?);
         } else {
-            println!("{}", render(&report));
+            println!("{}", render(&report, terminal_width()));
         }
         if report.ok {
             return Ok(());
@@ -37,8 +37,17 @@ impl Doctor {
     }
 }
 
-fn render(report: &Report) -> String {
+/// The width of the terminal that standard output is, if it is one.
+fn terminal_width() -> Option<u16> {
+    rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| size.ws_col)
+}
+
+/// A table no wider than `width`; as wide as it likes without.
+fn render(report: &Report, width: Option<u16>) -> String {
     let mut table = Table::new();
+    if let Some(width) = width.filter(|width| *width > 0) {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
     table.load_style(presets::NOTHING);
     table.set_header(["", "what", "found", "at least", "which says", "for / mend"]);
     for check in &report.checks {
@@ -93,12 +102,21 @@ mod tests {
 
     #[test]
     fn the_table_shows_state_and_mend() {
-        insta::assert_snapshot!(render(&report()), @r"
+        insta::assert_snapshot!(render(&report(), None), @r"
                what    found    at least  which says  for / mend
         ok     flex    2.6.4                          builds Kconfig
         LACKS  rustc   missing  1.85.0    built in    rustup update
         note   ccache  missing  1.85.0    built in    rustup update
         ");
+    }
+
+    #[test]
+    fn the_table_keeps_to_the_terminal() {
+        for width in [0, 1, 40, 80] {
+            let table = render(&report(), Some(width));
+            let widest = table.lines().map(|line| line.chars().count()).max();
+            assert!(width < 40 || widest <= Some(width.into()), "{table}");
+        }
     }
 
     #[test]

@@ -161,7 +161,7 @@ fn range_total<T>(response: &Response<T>) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use camino::Utf8PathBuf;
     use std::io::{BufRead as _, BufReader};
@@ -170,7 +170,7 @@ mod tests {
 
     /// How the server of a test behaves.
     #[derive(Clone, Copy, PartialEq)]
-    enum Manner {
+    pub enum Manner {
         Plain,
         Ranges,
         /// Breaks off in the middle of the first answer.
@@ -182,9 +182,9 @@ mod tests {
 
     const CONTENT: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
-    /// Serves CONTENT on the loopback device; returns the address and the list of the ranges that
+    /// Serves `content` on the loopback device; returns the address and the list of the ranges that
     /// were asked for.
-    fn serve(manner: Manner) -> (String, Arc<Mutex<Vec<Option<usize>>>>) {
+    pub fn serve(manner: Manner, content: Vec<u8>) -> (String, Arc<Mutex<Vec<Option<usize>>>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/file", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -208,7 +208,7 @@ mod tests {
                     log.len() == 1
                 };
                 let start = if manner == Manner::Plain { 0 } else { range.unwrap_or(0) };
-                let total = CONTENT.len();
+                let total = content.len();
                 let close = "Connection: close\r\n\r\n";
                 let head = match manner {
                     Manner::NotFound => format!("404 Not Found\r\nContent-Length: 0\r\n{close}"),
@@ -228,8 +228,8 @@ mod tests {
                 };
                 let body = match manner {
                     Manner::NotFound | Manner::TornAlways => &[],
-                    Manner::TornOnce if first => &CONTENT[start..start + 10],
-                    _ => CONTENT.get(start..).unwrap_or_default(),
+                    Manner::TornOnce if first => &content[start..start + 10],
+                    _ => content.get(start..).unwrap_or_default(),
                 };
                 // The client may have gone already.
                 let _ = stream.write_all(format!("HTTP/1.1 {head}").as_bytes());
@@ -255,7 +255,7 @@ mod tests {
 
     /// Downloads after `beginning` was there; returns the file and the ranges asked for.
     fn download(manner: Manner, beginning: &[u8]) -> (Result<Vec<u8>>, Vec<Option<usize>>) {
-        let (url, asked) = serve(manner);
+        let (url, asked) = serve(manner, CONTENT.to_vec());
         let place = place(beginning);
         let result = Client::new().file(&Wanted { url: &url, file: &place.file });
         let asked = asked.lock().unwrap().clone();
@@ -310,9 +310,9 @@ mod tests {
         let (content, asked) = download(Manner::NotFound, b"");
         assert!(format!("{:#}", content.unwrap_err()).ends_with("the server says 404"));
         assert_eq!(asked.len(), 1);
-        let (url, _) = serve(Manner::NotFound);
+        let (url, _) = serve(Manner::NotFound, CONTENT.to_vec());
         assert!(Client::new().text(&url).is_err());
-        let (url, _) = serve(Manner::Plain);
+        let (url, _) = serve(Manner::Plain, CONTENT.to_vec());
         assert_eq!(Client::new().text(&url).unwrap().as_bytes(), CONTENT);
     }
 

@@ -68,7 +68,7 @@ fn fetch_from(
     let title = format!("Downloading {name} {version} of {suite}");
     apt.run("apt-get", &["download", &wanted], DOWNLOAD, &|| total, &title)?;
 
-    let package = apt.package(name).context("apt-get has left no package")?;
+    let package = apt.package(name, &version).context("apt-get has left no package")?;
     let unpacked = apt.dir.join("unpacked");
     let arguments = ["--extract", package.as_str(), unpacked.as_str()];
     apt.run("dpkg-deb", &arguments, UPDATE, &|| None, &format!("Unpacking {name}"))?;
@@ -273,10 +273,10 @@ impl Apt {
             .unwrap_or(0)
     }
 
-    fn package(&self, name: &str) -> Option<Utf8PathBuf> {
+    fn package(&self, name: &str, version: &str) -> Option<Utf8PathBuf> {
         let entries = self.dir.join("archives").read_dir_utf8().ok()?;
         let mut files = entries.flatten().map(|entry| entry.path().to_owned());
-        let prefix = format!("{name}_");
+        let prefix = format!("{name}_{}_", version.replace(':', "%3a"));
         files.find(|file| {
             file.extension() == Some("deb")
                 && file.file_name().is_some_and(|file| file.starts_with(&prefix))

@@ -118,39 +118,45 @@ impl Cached {
                 "{file}: its SHA-256 is {sha256} instead of {pin}; delete it or put the right one there"
             );
         }
-        let part = self.part();
-        fs_err::rename(&file, &part)?;
-        self.accept("put into the cache by hand").inspect_err(|_| {
-            // It is the user's: he gets it back as it was.
-            let _ = fs_err::rename(&part, &file);
-        })
+        let note = self.inspect(&file, "put into the cache by hand")?;
+        Ok(self.source(&note))
     }
 
     /// Makes the complete `.part` file the tarball, after a look into it: it must unpack to its
     /// end and hold the version that was asked for.
     pub fn accept(&self, origin: &str) -> Result<Source> {
         let part = self.part();
-        self.look_into(&part)?;
-        let note = Note {
-            schema: 1,
-            version: self.version.clone(),
-            sha256: sha256_of(&part)?,
-            bytes: fs_err::metadata(&part)?.len(),
-            origin: origin.to_owned(),
-        };
-        fs_err::write(self.note(), serde_json::to_string_pretty(&note)? + "\n")?;
+        let note = self.inspect(&part, origin)?;
         fs_err::rename(&part, self.file())?;
         Ok(self.source(&note))
     }
 
+    /// Looks into `file` and writes the note about it.
+    fn inspect(&self, file: &Utf8Path, origin: &str) -> Result<Note> {
+        self.look_into(file)?;
+        let note = Note {
+            schema: 1,
+            version: self.version.clone(),
+            sha256: sha256_of(file)?,
+            bytes: fs_err::metadata(file)?.len(),
+            origin: origin.to_owned(),
+        };
+        fs_err::write(self.note(), serde_json::to_string_pretty(&note)? + "\n")?;
+        Ok(note)
+    }
+
     fn look_into(&self, file: &Utf8Path) -> Result<()> {
-        let dir = tempfile::Builder::new().prefix("look-").tempdir_in(&self.dir)?;
-        let folder = Utf8Path::from_path(dir.path()).context("the cache's name is not UTF-8")?;
+        // Of a fixed name, so that what a killed run leaves is cleared away by the next one.
+        let folder = self.dir.join("look");
+        if folder.exists() {
+            fs_err::remove_dir_all(&folder)?;
+        }
+        fs_err::create_dir(&folder)?;
         let progress = Progress::spinner(format!("Checking {}", self.file_name()));
         let log = folder.join("tar.log");
         let mut tar = Command::new("tar");
         tar.args(["-x", "--use-compress-program=xz -T0", "--strip-components=1", "-f"]).arg(file);
-        tar.arg("-C").arg(folder).args(["--wildcards", "--no-wildcards-match-slash"]);
+        tar.arg("-C").arg(&folder).args(["--wildcards", "--no-wildcards-match-slash"]);
         tar.args(["*/Makefile", "*/scripts/min-tool-version.sh"]);
         let end = process::run_logged(tar, &log, Duration::from_secs(600), |_| Verdict::Continue)?;
         if !matches!(end, End::Exited(status) if status.success()) {
@@ -165,6 +171,7 @@ impl Cached {
         }
         let script = self.dir.join(format!("linux-{}.min-tool-version.sh", self.version));
         fs_err::rename(folder.join("scripts/min-tool-version.sh"), script)?;
+        fs_err::remove_dir_all(&folder)?;
         progress.done("is whole");
         Ok(())
     }
@@ -199,11 +206,11 @@ pub fn sha256_of(file: &Utf8Path) -> Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
     /// A tarball that looks like a kernel's, as `.part` in a fresh folder.
-    fn small(dir: &Utf8Path, version: &str) -> Cached {
+    pub fn small(dir: &Utf8Path, version: &str) -> Cached {
         let tree = dir.join("tree/linux-source");
         fs_err::create_dir_all(tree.join("scripts/sub")).unwrap();
         let (major, rest) = version.split_once('.').unwrap();
@@ -225,7 +232,7 @@ mod tests {
         cached
     }
 
-    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
+    pub fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8PathBuf::try_from(dir.path().to_owned()).unwrap();
         (dir, path)

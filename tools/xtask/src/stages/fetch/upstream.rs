@@ -56,8 +56,62 @@ pub fn is_sha256(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::download::tests::{Manner, serve};
+    use super::super::tarball::tests::{folder, small};
+    use super::super::{Origin, Package, Upstream};
     use super::*;
     use proptest::prelude::*;
+
+    /// Fetches a small kernel from a server of ours on top of what a broken-off run has left.
+    /// `sum` is what is published; the right one by default.
+    fn fetch_small(manner: Manner, left: &[u8], sum: Option<&str>) -> Result<Source> {
+        let (_guard, dir) = folder();
+        let cached = small(&dir, "7.3.4");
+        let content = fs_err::read(cached.part()).unwrap();
+        let right = sha256_of(&cached.part()).unwrap();
+        let sums = format!("{}  linux-7.3.4.tar.xz\n", sum.unwrap_or(&right));
+        match left {
+            b"half" => fs_err::write(cached.part(), &content[..content.len() / 2]).unwrap(),
+            b"" => fs_err::remove_file(cached.part()).unwrap(),
+            other => fs_err::write(cached.part(), other).unwrap(),
+        }
+        let (checksums, _) = serve(Manner::Plain, sums.into_bytes());
+        let (tarball, _) = serve(manner, content);
+        let sources = Sources {
+            version: "7.3.4".to_owned(),
+            upstream: Upstream { tarball: tarball.clone(), checksums, sha256: None },
+            package: Package {
+                name: String::new(),
+                tarball: String::new(),
+                suites: Default::default(),
+            },
+        };
+        let source = fetch(&sources, &cached)?;
+        assert_eq!(source.sha256, right);
+        assert_eq!(source.origin, Origin::Tarball(cached.file()));
+        assert_eq!(cached.origin(), Some(tarball));
+        assert!(cached.check(Some(&right))?.is_some());
+        Ok(source)
+    }
+
+    #[test]
+    fn the_tarball_is_fetched_checked_and_resumed() {
+        fetch_small(Manner::Plain, b"", None).unwrap();
+        fetch_small(Manner::Ranges, b"", None).unwrap();
+        fetch_small(Manner::Ranges, b"half", None).unwrap();
+        fetch_small(Manner::TornOnce, b"", None).unwrap();
+        // The rest of another file: found by its sum, then fetched anew.
+        fetch_small(Manner::Ranges, b"something else", None).unwrap();
+    }
+
+    #[test]
+    fn a_tarball_with_another_sum_is_refused() {
+        let published = "0".repeat(64);
+        let error = fetch_small(Manner::Ranges, b"", Some(&published)).unwrap_err();
+        assert!(error.to_string().contains("does not have the SHA-256 0000"), "{error}");
+        let error = fetch_small(Manner::Ranges, b"", Some("no sum")).unwrap_err();
+        assert!(error.to_string().contains("has no line for linux-7.3.4.tar.xz"), "{error}");
+    }
 
     #[test]
     fn the_line_for_our_file_is_found() {

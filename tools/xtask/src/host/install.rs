@@ -265,7 +265,7 @@ fn execute(words: &[String]) -> Result<()> {
     let status = Command::new(program)
         .args(arguments)
         .status()
-        .with_context(|| format!("cannot start `{program}`"))?;
+        .map_err(|error| Failure::Host(format!("cannot start `{program}`: {error}")))?;
     if status.success() {
         return Ok(());
     }
@@ -290,7 +290,9 @@ fn install_bindgen(host: &Host<'_>, context: &Context) -> Result<()> {
     // Set by the `cargo xtask` that started us; meant for our own crates.
     command.env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("RUSTFLAGS");
     eprintln!("$ cargo {} {root}", arguments.join(" "));
-    let status = command.status().context("cannot start `cargo`")?;
+    let status = command
+        .status()
+        .map_err(|error| Failure::Host(format!("cannot start `cargo`: {error}")))?;
     if build.exists() {
         fs_err::remove_dir_all(&build)?;
     }

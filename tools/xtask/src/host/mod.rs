@@ -269,11 +269,12 @@ impl<'a> Host<'a> {
                 requirement.name, self.distribution.name
             ),
         };
-        let rustup = |command: String, what: &str| match self.rustup {
-            true => command,
-            false => format!(
-                "this rustc is not from rustup: install Rust with rustup (https://rustup.rs), \
-                 or {what} from where this rustc came from"
+        const RUSTUP: &str = "install Rust with rustup (https://rustup.rs)";
+        let rustup = |command: String, what: &str| match (self.rustup, &self.sysroot) {
+            (true, _) => command,
+            (false, None) => RUSTUP.to_owned(),
+            (false, Some(_)) => format!(
+                "this rustc is not from rustup: {RUSTUP}, or {what} from where this rustc came from"
             ),
         };
         match &requirement.supply {
@@ -285,7 +286,7 @@ impl<'a> Host<'a> {
                 packages(&llvm::package(part, wanted.unwrap_or(number)))
             }
             Supply::Rust if self.rustup => "rustup update".to_owned(),
-            Supply::Rust => "install Rust with rustup (https://rustup.rs)".to_owned(),
+            Supply::Rust => RUSTUP.to_owned(),
             Supply::RustComponent(name) => rustup(format!("rustup component add {name}"), name),
             Supply::RustTarget(name) => {
                 rustup(format!("rustup target add {name}"), &format!("the target {name}"))

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::tarball::Cached;
+use super::tarball::{Cached, sha256_of};
 use super::{Source, Sources};
 use crate::context::Context;
 use crate::error::Failure;
@@ -59,19 +59,18 @@ fn fetch_from(
 ) -> Result<Source> {
     let name = &sources.package.name;
     apt.use_only(mirror, suite)?;
-    apt.run("apt-get", &["update", "--error-on=any"], UPDATE, &|| None, "Reading package lists")?;
+    apt.run("apt-get", &["update", "--error-on=any"], UPDATE, None, "Reading package lists")?;
     let listed = apt.output("apt-cache", &["madison", name])?;
     let version = exact_version(&listed, &sources.version)
         .with_context(|| refusal(&listed, name, &sources.version))?;
     let wanted = format!("{name}={version}");
-    let total = package_size(&apt.output("apt-cache", &["show", &wanted])?);
+    let shown = apt.output("apt-cache", &["show", &wanted])?;
     let title = format!("Downloading {name} {version} of {suite}");
-    apt.run("apt-get", &["download", &wanted], DOWNLOAD, &|| total, &title)?;
+    let package = apt.download(name, &version, &shown, &title)?;
 
-    let package = apt.package(name, &version).context("apt-get has left no package")?;
     let unpacked = apt.dir.join("unpacked");
     let arguments = ["--extract", package.as_str(), unpacked.as_str()];
-    apt.run("dpkg-deb", &arguments, UPDATE, &|| None, &format!("Unpacking {name}"))?;
+    apt.run("dpkg-deb", &arguments, UPDATE, None, &format!("Unpacking {name}"))?;
     fs_err::rename(unpacked.join(&sources.package.tarball), cached.part())?;
     let accepted = cached.accept(&format!("package {name} {version} of {suite}"));
     if accepted.is_err() {
@@ -141,8 +140,9 @@ fn refusal(listed: &str, name: &str, upstream: &str) -> String {
     }
 }
 
-fn package_size(shown: &str) -> Option<u64> {
-    shown.lines().find_map(|line| line.strip_prefix("Size:")?.trim().parse().ok())
+/// The value of `key` in a package's record.
+fn field<'a>(shown: &'a str, key: &str) -> Option<&'a str> {
+    shown.lines().find_map(|line| Some(line.strip_prefix(key)?.strip_prefix(':')?.trim()))
 }
 
 /// A private apt in a folder of our cache.
@@ -224,11 +224,10 @@ impl Apt {
         program: &str,
         arguments: &[&str],
         limit: Duration,
-        total: &dyn Fn() -> Option<u64>,
+        total: Option<u64>,
         title: &str,
     ) -> Result<()> {
         let log = self.dir.join("apt.log");
-        let total = total();
         let progress = match total {
             Some(_) => Progress::bytes(title, total),
             None => Progress::spinner(title),
@@ -271,6 +270,26 @@ impl Apt {
             .map(|metadata| metadata.len())
             .max()
             .unwrap_or(0)
+    }
+
+    /// Downloads the package whose record is `shown`.
+    ///
+    /// apt vouches for the record; the file we compare ourselves, as apt takes one that an earlier
+    /// run has left for complete when it has the right size.
+    fn download(&self, name: &str, version: &str, shown: &str, title: &str) -> Result<Utf8PathBuf> {
+        let total = field(shown, "Size").and_then(|text| text.parse().ok());
+        let sha256 = field(shown, "SHA256").context("apt knows no SHA-256 of the package")?;
+        let wanted = format!("{name}={version}");
+        for _ in 0..2 {
+            self.run("apt-get", &["download", &wanted], DOWNLOAD, total, title)?;
+            let package = self.package(name, version).context("apt-get has left no package")?;
+            if sha256_of(&package)? == sha256 {
+                return Ok(package);
+            }
+            eprintln!("{package} does not have the SHA-256 that apt knows; removing it");
+            fs_err::remove_file(&package)?;
+        }
+        bail!("the package that the mirror sends does not have the SHA-256 {sha256}")
     }
 
     fn package(&self, name: &str, version: &str) -> Option<Utf8PathBuf> {
@@ -352,8 +371,9 @@ mod tests {
         let text = refusal(listed, "p", "7.3.6");
         assert_eq!(text, "has p 7.3.5-1, 7.3.4-1~bpo13+1, but 7.3.6 is needed");
         assert_eq!(refusal("", "p", "7.3.6"), "has no p");
-        assert_eq!(package_size("Package: x\nSize: 123\nSHA256: y\n"), Some(123));
-        assert_eq!(package_size("Installed-Size: 5\n"), None);
+        let record = "Package: x\nInstalled-Size: 5\nSize: 123\nSHA256: y\n";
+        assert_eq!((field(record, "Size"), field(record, "SHA256")), (Some("123"), Some("y")));
+        assert_eq!(field(record, "Siz"), None);
     }
 
     #[test]
@@ -371,7 +391,7 @@ mod tests {
         fn no_output_of_apt_panics(text in any::<String>()) {
             let _ = exact_version(&text, "7.3.4");
             let _ = pick_mirrors(&text, "bookworm");
-            let _ = package_size(&text);
+            let _ = field(&text, "Size");
             let _ = refusal(&text, "p", "7.3.4");
         }
     }

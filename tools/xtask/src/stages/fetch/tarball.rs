@@ -7,7 +7,7 @@ use std::io::Read as _;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::File;
 use serde::{Deserialize, Serialize};

@@ -62,9 +62,7 @@ impl Context {
     /// Takes the exclusive lock `name` of the cache, waiting for whoever holds it. Two runs side by
     /// side share the cache; whoever writes to a part of it holds that part's lock.
     pub fn lock(&self, name: &str) -> Result<Lock> {
-        let dir = self.cache.join("locks");
-        fs_err::create_dir_all(&dir)?;
-        let file = File::create(dir.join(name))?.into_file();
+        let file = self.lock_file(name)?;
         if file.try_lock().is_err() {
             eprintln!("waiting for another run that uses `{name}` of the cache ...");
             file.lock().with_context(|| format!("cannot lock `{name}` of the cache"))?;
@@ -72,14 +70,31 @@ impl Context {
         Ok(Lock { _file: file })
     }
 
-    /// Takes every lock that anybody has taken in this cache so far.
+    fn lock_file(&self, name: &str) -> Result<std::fs::File> {
+        let dir = self.cache.join("locks");
+        fs_err::create_dir_all(&dir)?;
+        Ok(File::create(dir.join(name))?.into_file())
+    }
+
+    /// Takes every lock that anybody has taken in this cache so far. Waits for a busy one without
+    /// holding any other, as whoever holds it may be about to take those.
     pub fn lock_all(&self) -> Result<Vec<Lock>> {
         let dir = self.cache.join("locks");
         fs_err::create_dir_all(&dir)?;
-        let mut names: Vec<String> =
-            dir.read_dir_utf8()?.flatten().map(|entry| entry.file_name().to_owned()).collect();
-        names.sort();
-        names.iter().map(|name| self.lock(name)).collect()
+        'all: loop {
+            let mut locks = Vec::new();
+            for entry in dir.read_dir_utf8()? {
+                let name = entry?.file_name().to_owned();
+                let file = self.lock_file(&name)?;
+                if file.try_lock().is_err() {
+                    drop(locks);
+                    self.lock(&name)?;
+                    continue 'all;
+                }
+                locks.push(Lock { _file: file });
+            }
+            return Ok(locks);
+        }
     }
 }
 

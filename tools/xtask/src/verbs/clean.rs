@@ -10,8 +10,10 @@ use indicatif::HumanBytes;
 use crate::context::{self, Context};
 use crate::error::Failure;
 
-/// Where the cache keeps builds.
-const BUILDS: &str = "builds";
+/// Where the cache keeps work trees and builds: `kernels/SOURCE/KERNEL/{tree,PRESET}`.
+const KERNELS: &str = "kernels";
+/// What tells a build's folder from a work tree's.
+const OBJECTS: &str = "objects";
 /// Where the cache keeps its locks; empty files that another run may be waiting at.
 const LOCKS: &str = "locks";
 
@@ -65,20 +67,26 @@ fn doomed(cache: &Utf8Path, only_builds: bool) -> Result<Vec<Utf8PathBuf>> {
         );
         return Err(Failure::Usage(text).into());
     }
-    let mut paths = Vec::new();
-    for entry in cache.read_dir_utf8()? {
-        let entry = entry?;
-        let wanted = match entry.file_name() {
-            LOCKS => false,
-            name if only_builds => name == BUILDS,
-            name => name != context::MARKER,
-        };
-        if wanted {
-            paths.push(entry.path().to_owned());
-        }
-    }
+    let mut paths: Vec<_> = if only_builds {
+        let kernels = below(&cache.join(KERNELS))?;
+        let kernels = kernels.iter().map(|source| below(source)).collect::<Result<Vec<_>>>()?;
+        let folders = kernels.iter().flatten().map(|kernel| below(kernel));
+        let folders = folders.collect::<Result<Vec<_>>>()?.into_iter().flatten();
+        folders.filter(|folder| folder.join(OBJECTS).is_dir()).collect()
+    } else {
+        let kept = |path: &Utf8PathBuf| matches!(path.file_name(), Some(LOCKS | context::MARKER));
+        below(cache)?.into_iter().filter(|path| !kept(path)).collect()
+    };
     paths.sort();
     Ok(paths)
+}
+
+/// What is in the folder `dir`; nothing if it is not one. Symbolic links are not followed.
+fn below(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
+    if !fs_err::symlink_metadata(dir).is_ok_and(|metadata| metadata.is_dir()) {
+        return Ok(Vec::new());
+    }
+    dir.read_dir_utf8()?.map(|entry| Ok(entry?.path().to_owned())).collect()
 }
 
 /// Removes a file, or a folder with all in it. Symbolic links are removed, never followed.
@@ -110,13 +118,18 @@ mod tests {
         let dir = Utf8PathBuf::try_from(guard.path().join("cache")).unwrap();
         let output = Utf8PathBuf::try_from(guard.path().join("output")).unwrap();
         let context = Context::new(Some(dir.clone()), Some(output.clone())).unwrap();
-        for file in ["builds/a/Image", "sources/x.tar.xz", "trees/t/Makefile"] {
+        for file in [
+            "kernels/a/base/boot/objects/Image",
+            "kernels/a/base/tree/Makefile",
+            "sources/x.tar.xz",
+            "tools/x",
+        ] {
             fs_err::create_dir_all(dir.join(file).parent().unwrap()).unwrap();
             fs_err::write(dir.join(file), "content").unwrap();
         }
         fs_err::create_dir_all(&output).unwrap();
         fs_err::write(guard.path().join("mine"), "content").unwrap();
-        std::os::unix::fs::symlink(guard.path(), dir.join("trees/link")).unwrap();
+        std::os::unix::fs::symlink(guard.path(), dir.join("kernels/link")).unwrap();
         (guard, context)
     }
 
@@ -132,9 +145,10 @@ mod tests {
         let (guard, context) = cache();
         let clean = |builds, dry_run| Clean { builds, dry_run }.run(&context).unwrap();
         clean(false, true);
-        assert!(context.cache.join("builds/a/Image").exists());
+        assert!(context.cache.join("kernels/a/base/boot/objects/Image").exists());
         clean(true, false);
-        assert_eq!(names(&context.cache), ["CACHEDIR.TAG", "locks", "sources", "trees"]);
+        assert_eq!(names(&context.cache.join("kernels/a/base")), ["tree"]);
+        assert_eq!(names(&context.cache), ["CACHEDIR.TAG", "kernels", "locks", "sources", "tools"]);
         clean(false, false);
         assert_eq!(names(&context.cache), ["CACHEDIR.TAG", "locks"]);
         // What a link pointed to, and a folder of the user's, are still there.

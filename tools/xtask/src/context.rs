@@ -3,11 +3,15 @@
 //! Where things are: the repository, the cache, the output folder; and what the user passed for
 //! every stage (make variables, the kernel tree).
 
+use std::io::Write as _;
+
 use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use etcetera::BaseStrategy as _;
 use fs_err::File;
 use xshell::Shell;
+
+use crate::error::Failure;
 
 /// What every stage is given.
 pub struct Context {
@@ -43,7 +47,7 @@ impl Context {
                     .join("cpu-bringup")
             }
         };
-        fs_err::create_dir_all(&cache)?;
+        mark_cache(&cache)?;
         let output = output.unwrap_or_else(|| repo.join("target/results"));
         Ok(Self {
             sh: Shell::new()?,
@@ -58,18 +62,107 @@ impl Context {
     /// Takes the exclusive lock `name` of the cache, waiting for whoever holds it. Two runs side by
     /// side share the cache; whoever writes to a part of it holds that part's lock.
     pub fn lock(&self, name: &str) -> Result<Lock> {
-        let dir = self.cache.join("locks");
-        fs_err::create_dir_all(&dir)?;
-        let file = File::create(dir.join(name))?.into_file();
+        let file = self.lock_file(name)?;
         if file.try_lock().is_err() {
             eprintln!("waiting for another run that uses `{name}` of the cache ...");
             file.lock().with_context(|| format!("cannot lock `{name}` of the cache"))?;
         }
         Ok(Lock { _file: file })
     }
+
+    fn lock_file(&self, name: &str) -> Result<std::fs::File> {
+        let dir = self.cache.join("locks");
+        fs_err::create_dir_all(&dir)?;
+        Ok(File::create(dir.join(name))?.into_file())
+    }
+
+    /// Takes every lock that anybody has taken in this cache so far. Waits for a busy one without
+    /// holding any other, as whoever holds it may be about to take those.
+    pub fn lock_all(&self) -> Result<Vec<Lock>> {
+        let dir = self.cache.join("locks");
+        fs_err::create_dir_all(&dir)?;
+        'all: loop {
+            let mut locks = Vec::new();
+            for entry in dir.read_dir_utf8()? {
+                let name = entry?.file_name().to_owned();
+                let file = self.lock_file(&name)?;
+                if file.try_lock().is_err() {
+                    drop(locks);
+                    self.lock(&name)?;
+                    continue 'all;
+                }
+                locks.push(Lock { _file: file });
+            }
+            return Ok(locks);
+        }
+    }
+}
+
+/// Marks a cache folder as one (cachedir.info) and as ours.
+pub const MARKER: &str = "CACHEDIR.TAG";
+const MARKER_TEXT: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
+    # This folder is the cache of cpu-bringup; `cargo xtask clean` empties it.\n";
+
+/// How the name of a marker that is being written begins.
+const UNFINISHED: &str = ".marker-";
+
+/// Whether `dir` is a cache of ours: whatever is in it may be deleted.
+pub fn is_our_cache(dir: &Utf8Path) -> bool {
+    std::fs::read_to_string(dir.join(MARKER)).is_ok_and(|text| text == MARKER_TEXT)
+}
+
+/// Creates the cache folder with our marker in it. A folder with other content is refused: to
+/// mark it would make that content ours to delete.
+fn mark_cache(dir: &Utf8Path) -> Result<()> {
+    fs_err::create_dir_all(dir)?;
+    let mut names = fs_err::read_dir(dir)?.flatten().map(|entry| entry.file_name());
+    let is_empty = names.all(|name| name.to_string_lossy().starts_with(UNFINISHED));
+    // Looked for after the folder's content: another run may be marking it at this moment.
+    if is_our_cache(dir) {
+        return Ok(());
+    }
+    if !is_empty {
+        return Err(Failure::Usage(format!(
+            "{dir} is neither empty nor a cache of ours (no {MARKER} of ours in it); \
+             give a new or empty folder with --cache DIR"
+        ))
+        .into());
+    }
+    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(dir)?;
+    file.write_all(MARKER_TEXT.as_bytes())?;
+    // Whole or not at all, for the same reason.
+    file.persist(dir.join(MARKER)).with_context(|| format!("cannot write {dir}/{MARKER}"))?;
+    Ok(())
 }
 
 /// A held lock; released when dropped.
 pub struct Lock {
     _file: std::fs::File,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_new_and_empty_folders_become_caches() {
+        let guard = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(guard.path()).unwrap();
+        let new = dir.join("a/b");
+        mark_cache(&new).unwrap();
+        assert!(is_our_cache(&new));
+        fs_err::write(new.join("content"), "").unwrap();
+        mark_cache(&new).unwrap();
+
+        // With something of somebody's in it, even if that somebody has marked it as a cache.
+        let signature = &MARKER_TEXT[..MARKER_TEXT.find('\n').unwrap()];
+        for (name, text) in [("letter", ""), (MARKER, signature)] {
+            let other = dir.join(format!("other-{name}"));
+            fs_err::create_dir(&other).unwrap();
+            fs_err::write(other.join(name), text).unwrap();
+            let error = mark_cache(&other).unwrap_err();
+            assert_eq!(error.downcast_ref::<Failure>().map(Failure::code), Some(2));
+            assert!(!is_our_cache(&other));
+        }
+    }
 }

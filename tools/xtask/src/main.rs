@@ -5,6 +5,7 @@
 mod cli;
 mod context;
 mod error;
+mod host;
 mod process;
 mod progress;
 mod stages;

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::context::Context;
+use crate::stages::fetch;
 
 /// Fetch the kernel source into the cache
 #[derive(Debug, Args)]
@@ -13,7 +14,10 @@ pub struct Fetch {}
 
 impl Fetch {
     /// Runs the verb.
-    pub fn run(self, _context: &Context) -> Result<()> {
-        anyhow::bail!("not written yet")
+    pub fn run(self, context: &Context) -> Result<()> {
+        let source = fetch::run(context)?;
+        println!("Linux {}: {}", source.version, fetch::describe(context, &source)?);
+        println!("sha256 {}", source.sha256);
+        Ok(())
     }
 }

@@ -6,14 +6,19 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::context::Context;
+use crate::host;
 
 /// Install what the host lacks
 #[derive(Debug, Args)]
-pub struct Setup {}
+pub struct Setup {
+    /// Only list what would be installed, and why
+    #[arg(long)]
+    dry_run: bool,
+}
 
 impl Setup {
     /// Runs the verb.
-    pub fn run(self, _context: &Context) -> Result<()> {
-        anyhow::bail!("not written yet")
+    pub fn run(self, context: &Context) -> Result<()> {
+        host::setup(context, self.dry_run)
     }
 }

@@ -119,7 +119,8 @@ pub enum Action {
         milliseconds: u64,
     },
     /// Take CPUs off and bring them up again in a loop while another thread loads the module, reads
-    /// the files and unloads it, also in a loop. CPUs and module end as they were found.
+    /// the files and unloads it, also in a loop. CPUs end online and the module as it was found,
+    /// unless the storm fails: then all is left as it is, for the steps that follow to look at.
     Storm {
         /// How often every CPU goes off and on, and the least number of module loads.
         rounds: u32,

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -68,6 +69,7 @@ pub struct StepOutcome {
 /// Boots `request`. A guest that fails is an outcome; an error means that there was no boot.
 pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
     request.validate()?;
+    check_image(&request.image)?;
     let qemu_version = qemu_version()?;
     let (accel, why_not_kvm) = accel::choose(request.accel, request.icount, &Host::probe())?;
     if let Some(why) = why_not_kvm {
@@ -171,6 +173,27 @@ fn sort(job: &Job, reports: Vec<Report>) -> (BTreeMap<String, String>, Vec<StepO
     (files, steps)
 }
 
+/// QEMU runs whatever it is given, and the guest would only be silent until the time limit.
+fn check_image(image: &Utf8Path) -> Result<()> {
+    let usage = |text: String| Failure::Usage(format!("{text}; give an arm64 Image"));
+    let mut start = Vec::new();
+    fs_err::File::open(image)
+        .and_then(|file| file.take(64).read_to_end(&mut start))
+        .map_err(|error| usage(error.to_string()))?;
+    if !is_bootable(&start) {
+        return Err(usage(format!("{image} is not an arm64 kernel image")).into());
+    }
+    Ok(())
+}
+
+/// Whether a file that begins so is an arm64 Image (Documentation/arch/arm64/booting.rst), an EFI
+/// zboot image, or a gzip file, which QEMU unpacks.
+fn is_bootable(start: &[u8]) -> bool {
+    start.get(56..60) == Some(b"ARM\x64".as_slice())
+        || (start.starts_with(b"MZ") && start.get(4..8) == Some(b"zimg".as_slice()))
+        || start.starts_with(&[0x1f, 0x8b])
+}
+
 /// QEMU's version, or what is to be done to have one.
 fn qemu_version() -> Result<String> {
     let output = Command::new(QEMU).arg("--version").output().map_err(|error| {
@@ -207,5 +230,29 @@ fn where_it_is(job: &Job, reports: &Utf8Path, console_file: &Utf8Path) -> String
             let console = read_lossy(console_file).unwrap_or_default();
             console::tail(&console, 1).chars().take(72).collect()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_images_are_told_from_other_files() {
+        let mut image = vec![0; 64];
+        assert!(!is_bootable(&image));
+        image[56..60].copy_from_slice(b"ARM\x64");
+        assert!(is_bootable(&image));
+        assert!(is_bootable(b"MZ\0\0zimg"));
+        assert!(is_bootable(&[0x1f, 0x8b, 8]));
+        assert!(!is_bootable(b"\x7fELF"));
+        assert!(!is_bootable(b""));
+    }
+
+    #[test]
+    fn the_command_can_be_pasted_into_a_shell() {
+        let arguments = ["-append", "a b='c'", "-kernel", "/x y/Image"].map(str::to_owned);
+        let shown = shell_command(&arguments).unwrap();
+        assert_eq!(shown, r#"qemu-system-aarch64 -append "a b='c'" -kernel '/x y/Image'"#);
     }
 }

@@ -44,7 +44,7 @@ enum Verb {
     Fetch(verbs::fetch::Fetch),
     Apply(verbs::apply::Apply),
     Build(verbs::build::Build),
-    Boot(verbs::boot::Boot),
+    Boot(Box<verbs::boot::Boot>),
     Clean(verbs::clean::Clean),
 }
 

@@ -2,18 +2,188 @@
 
 //! `cargo xtask boot`: one boot, from start to verdict.
 
+use std::time::Duration;
+
 use anyhow::Result;
+use camino::Utf8PathBuf;
 use clap::Args;
+use guest_protocol::Step;
+use serde_json::{Value, json};
 
 use crate::context::Context;
+use crate::error::Failure;
+use crate::stages::boot::accel::AccelRequest;
+use crate::stages::boot::plan::{Topology, Window};
+use crate::stages::boot::verdict::Verdict;
+use crate::stages::boot::{self, BootOutcome, BootRequest};
+use crate::stages::{Kernel, apply, build, configure, fetch};
 
 /// Boot a kernel in QEMU and report every CPU's bring-up
 #[derive(Debug, Args)]
-pub struct Boot {}
+pub struct Boot {
+    /// Which kernel: pristine, base, patched, a tree or an Image
+    #[arg(long, value_name = "pristine|base|patched|PATH")]
+    kernel: Kernel,
+    /// Load this module, where the kernel is an Image
+    #[arg(long, value_name = "FILE")]
+    module: Option<Utf8PathBuf>,
+    /// The configuration to build, where the kernel is not an Image
+    #[arg(long, value_name = "NAME", default_value = "guest")]
+    preset: String,
+    /// Number of CPUs, 1 to 512
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(boot::plan::MAX_CPUS)))]
+    cpus: u32,
+    /// How the CPUs are laid out: sockets=,clusters=,cores=,threads=
+    #[arg(long, value_name = "LAYOUT")]
+    topology: Option<Topology>,
+    /// Bring CPUs up one after the other (0) or in parallel (1) [default: the kernel's]
+    #[arg(long, value_name = "0|1", value_parser = ["0", "1"])]
+    parallel: Option<String>,
+    /// How many CPUs may be kicked ahead: auto, all or a number [default: the kernel's]
+    #[arg(long, value_name = "W")]
+    window: Option<Window>,
+    /// Run on KVM or in emulation
+    #[arg(long, value_enum, default_value_t)]
+    accel: AccelRequest,
+    /// Count instructions instead of time, so that runs repeat exactly
+    #[arg(long)]
+    icount: bool,
+    /// Further kernel parameters
+    #[arg(long, value_name = "STR", allow_hyphen_values = true)]
+    append: Vec<String>,
+    /// Guest memory in MiB [default: 512 and 4 per CPU]
+    #[arg(long, value_name = "MIB")]
+    memory: Option<u64>,
+    /// Steps for the guest before its files are read: a JSON list as in tools/guest-protocol
+    #[arg(long, value_name = "FILE")]
+    steps: Option<Utf8PathBuf>,
+    /// Kill the guest after so many seconds [default: 60 and 2 or more per CPU]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// Write the results to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<Utf8PathBuf>,
+}
 
 impl Boot {
     /// Runs the verb.
-    pub fn run(self, _context: &Context) -> Result<()> {
-        anyhow::bail!("not written yet")
+    pub fn run(self, context: &Context) -> Result<()> {
+        let mut request = BootRequest::new(self.label(), "", self.cpus);
+        request.topology = self.topology;
+        request.accel = self.accel;
+        request.icount = self.icount;
+        request.memory_mib = self.memory;
+        request.parallel = self.parallel.as_deref().map(|parallel| parallel == "1");
+        request.window = self.window;
+        request.append = self.append.join(" ");
+        request.steps = self.steps()?;
+        request.limit = self.limit.map(Duration::from_secs);
+        request.keep = true;
+        // Before an hour of building, not after it.
+        request.validate()?;
+
+        (request.image, request.module) = self.kernel(context)?;
+        let outcome = boot::run(context, &request)?;
+        if let Some(file) = &self.json {
+            let mut text = serde_json::to_string_pretty(&results(&request, &outcome))?;
+            text.push('\n');
+            fs_err::write(file, text)?;
+        }
+        if let Some(folder) = &outcome.folder {
+            eprintln!("console, command and all else of this run: {folder}");
+        }
+        match &outcome.verdict {
+            Verdict::Pass => {
+                println!(
+                    "{}: ok: {} steps, CPUs online {}, {:.1} s",
+                    request.label,
+                    outcome.steps.len(),
+                    outcome.files.get("online").map_or("?", |text| text.trim()),
+                    outcome.elapsed.as_secs_f64()
+                );
+                Ok(())
+            }
+            Verdict::Fail(failure) => {
+                if !failure.console_tail.is_empty() {
+                    eprintln!("the console's last lines:\n{}", failure.console_tail);
+                }
+                Err(failure.to_failure(&request.label).into())
+            }
+        }
     }
+
+    /// The kernel's name, or that of its file.
+    fn label(&self) -> String {
+        match &self.kernel {
+            Kernel::Path(path) => path.file_name().unwrap_or("tree").to_owned(),
+            kernel => kernel.to_string(),
+        }
+    }
+
+    /// The image and the module: given, or built.
+    fn kernel(&self, context: &Context) -> Result<(Utf8PathBuf, Option<Utf8PathBuf>)> {
+        if let Kernel::Path(path) = &self.kernel {
+            let metadata = fs_err::metadata(path).map_err(|error| {
+                Failure::Usage(format!("--kernel: {error}; give a Linux tree or an arm64 Image"))
+            })?;
+            if metadata.is_file() {
+                if let Some(module) = &self.module {
+                    fs_err::metadata(module)
+                        .map_err(|error| Failure::Usage(format!("--module: {error}")))?;
+                }
+                return Ok((path.canonicalize_utf8()?, self.module.clone()));
+            }
+        }
+        if self.module.is_some() {
+            let text = "--module goes with an Image; a kernel that is built has its own module";
+            return Err(Failure::Usage(text.to_owned()).into());
+        }
+        let source = fetch::run(context)?;
+        let tree = apply::run(context, &source, &self.kernel)?;
+        let configured = configure::run(context, &tree, &self.preset)?;
+        let built = build::run(context, &configured)?;
+        Ok((built.image, built.module))
+    }
+
+    fn steps(&self) -> Result<Vec<Step>> {
+        let Some(file) = &self.steps else { return Ok(Vec::new()) };
+        let usage = |text: String| Failure::Usage(format!("--steps: {text}"));
+        let text = fs_err::read_to_string(file).map_err(|error| usage(error.to_string()))?;
+        let steps =
+            serde_json::from_str(&text).map_err(|error| usage(format!("{file}: {error}")))?;
+        Ok(steps)
+    }
+}
+
+/// The results file. Figures are left to who parses timeline and log.
+fn results(request: &BootRequest, outcome: &BootOutcome) -> Value {
+    let failure = match &outcome.verdict {
+        Verdict::Pass => Value::Null,
+        Verdict::Fail(failure) => json!({
+            "kind": failure.kind.to_string(),
+            "detail": failure.detail,
+            "console_tail": failure.console_tail,
+        }),
+    };
+    json!({
+        "schema": 1,
+        "manifest": {
+            "qemu": outcome.qemu_version,
+            "accel": outcome.accel.to_string(),
+            "command": outcome.qemu_command,
+        },
+        "runs": [{
+            "arm": request.label,
+            "cpus": request.cpus,
+            "parallel": request.parallel.map(u8::from),
+            "window": request.window.map(|window| window.to_string()),
+            "accel": outcome.accel.to_string(),
+            "clock": if request.icount { "icount" } else { "host" },
+            "firmware": null,
+            "ok": failure.is_null(),
+            "failure": failure,
+            "console_bytes": outcome.console.len(),
+            "host_cpu_ns": outcome.host_cpu.map(|time| time.as_nanos() as u64),
+        }],
+    })
 }

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The guest's side: its program, its job, its initramfs.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use camino::Utf8PathBuf;
+use guest_protocol::{Action, JOB_PATH, Job};
+
+use super::BootRequest;
+use super::initramfs::{Entry, pack};
+use crate::context::Context;
+use crate::error::Failure;
+
+const TARGET: &str = "aarch64-unknown-linux-musl";
+
+/// Where the module lies in the guest.
+pub const MODULE_PATH: &str = "/cpu_bringup.ko";
+/// The module's name in /proc/modules.
+pub const MODULE_NAME: &str = "cpu_bringup";
+/// The module's folder in debugfs.
+pub const DEBUGFS_DIR: &str = "/sys/kernel/debug/cpu_bringup";
+
+/// What the guest sends after every boot: name for the host, path in the guest.
+const FILES: [(&str, &str); 4] = [
+    ("cmdline", "/proc/cmdline"),
+    ("online", "/sys/devices/system/cpu/online"),
+    ("possible", "/sys/devices/system/cpu/possible"),
+    ("present", "/sys/devices/system/cpu/present"),
+];
+
+/// The job of a boot: the module is loaded, the request's own steps follow, then all that is of
+/// interest is read. The kernel log comes last, so that it holds what the other steps caused.
+pub fn job(request: &BootRequest) -> Job {
+    let mut steps = Vec::new();
+    let read = |name: &str, path: String| Action::ReadFile { path, name: name.to_owned() };
+    if request.module.is_some() {
+        let load = Action::LoadModule { path: MODULE_PATH.to_owned(), parameters: String::new() };
+        steps.push(load.into());
+    }
+    steps.extend(request.steps.iter().cloned());
+    if request.module.is_some() {
+        for name in ["timeline", "summary"] {
+            steps.push(read(name, format!("{DEBUGFS_DIR}/{name}")).into());
+        }
+    }
+    steps.extend(FILES.map(|(name, path)| read(name, path.to_owned()).into()));
+    steps.push(Action::KernelLog { name: "dmesg".to_owned() }.into());
+    Job { steps }
+}
+
+/// Builds the guest program, or finds it built, and returns its path.
+pub fn build(context: &Context) -> Result<Utf8PathBuf> {
+    // A target folder of its own: the usual one may be locked by the cargo that runs us.
+    let folder = context.repo.join("target/guest");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(&cargo)
+        .current_dir(&context.repo)
+        .args(["build", "--release", "--package", "guest-init", "--target", TARGET])
+        .args(["--target-dir", folder.as_str()])
+        // Flags for the host's programs would replace those that the guest's linking needs.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .output()
+        .with_context(|| format!("cannot start {} for the guest program", cargo.display()))?;
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        if errors.contains("may not be installed") {
+            return Err(Failure::Host(format!(
+                "Rust's target for the guest program is missing; mend: rustup target add {TARGET}"
+            ))
+            .into());
+        }
+        return Err(Failure::Check(format!("the guest program does not build:\n{errors}")).into());
+    }
+    Ok(folder.join(TARGET).join("release/guest-init"))
+}
+
+/// Packs the initramfs of a boot.
+pub fn initramfs(program: &[u8], module: Option<&[u8]>, job: &Job) -> Result<Vec<u8>> {
+    let job = serde_json::to_vec(job).context("cannot encode the guest's job")?;
+    let inside = |path: &'static str| path.trim_start_matches('/');
+    let mut files = vec![
+        Entry { path: "init", permissions: 0o755, data: program },
+        Entry { path: inside(JOB_PATH), permissions: 0o644, data: &job },
+    ];
+    if let Some(module) = module {
+        files.push(Entry { path: inside(MODULE_PATH), permissions: 0o644, data: module });
+    }
+    pack(&files).context("cannot pack the initramfs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_job_loads_acts_and_reads_in_this_order() {
+        let mut request = BootRequest::new("patched", "/k/Image", 2);
+        request.module = Some("/k/cpu_bringup.ko".into());
+        request.steps = vec![Action::Offline { cpu: 1 }.into()];
+        let shown: Vec<String> =
+            job(&request).steps.iter().map(|step| step.action.to_string()).collect();
+        insta::assert_snapshot!(shown.join("\n"), @r"
+        load /cpu_bringup.ko
+        take CPU 1 off
+        read /sys/kernel/debug/cpu_bringup/timeline
+        read /sys/kernel/debug/cpu_bringup/summary
+        read /proc/cmdline
+        read /sys/devices/system/cpu/online
+        read /sys/devices/system/cpu/possible
+        read /sys/devices/system/cpu/present
+        read the kernel log
+        ");
+    }
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Stage 5: a guest in QEMU, from its start to its verdict.
+//!
+//! [`plan`], [`accel`], [`initramfs`], [`verdict`] are pure; [`guest`] builds the guest program and
+//! writes its job, [`run`] runs QEMU.
+
+pub mod accel;
+mod console;
+pub mod guest;
+mod initramfs;
+pub mod plan;
+mod run;
+pub mod verdict;
+
+pub use plan::BootRequest;
+pub use run::{BootOutcome, run};

@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! From what shall be booted to QEMU's command line. Pure: nothing is looked up or run here.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use guest_protocol::{PORT, Step};
+
+use super::accel::{Accel, AccelRequest};
+use crate::error::Failure;
+
+/// What the GICv3 of QEMU's virt machine allows.
+pub const MAX_CPUS: u32 = 512;
+
+/// What shall be booted, and how.
+#[derive(Debug, Clone)]
+pub struct BootRequest {
+    /// Names the boot in progress lines and results, e.g. `patched`.
+    pub label: String,
+    /// The kernel image.
+    pub image: Utf8PathBuf,
+    /// The module to load before the results are read.
+    pub module: Option<Utf8PathBuf>,
+    /// Number of CPUs, 1 to [`MAX_CPUS`].
+    pub cpus: u32,
+    /// How the CPUs are laid out; QEMU's default, all cores of one socket, if absent.
+    pub topology: Option<Topology>,
+    /// Which accelerator is wanted.
+    pub accel: AccelRequest,
+    /// Deterministic virtual time: 1 ns per instruction.
+    pub icount: bool,
+    /// Guest memory in MiB; scaled with the CPUs if absent.
+    pub memory_mib: Option<u64>,
+    /// `cpuhp.parallel=`, if to be given at all.
+    pub parallel: Option<bool>,
+    /// `cpuhp.window=`, if to be given at all.
+    pub window: Option<Window>,
+    /// Further kernel parameters.
+    pub append: String,
+    /// What the guest shall do after loading the module and before the results are read.
+    pub steps: Vec<Step>,
+    /// When QEMU is killed; scaled with the CPUs if absent.
+    pub limit: Option<Duration>,
+    /// Keep the run's folder also when the boot succeeds. That of a failed boot is always kept.
+    pub keep: bool,
+}
+
+impl BootRequest {
+    /// A boot of `image` with defaults for all else.
+    pub fn new(label: impl Into<String>, image: impl Into<Utf8PathBuf>, cpus: u32) -> Self {
+        Self {
+            label: label.into(),
+            image: image.into(),
+            module: None,
+            cpus,
+            topology: None,
+            accel: AccelRequest::Auto,
+            icount: false,
+            memory_mib: None,
+            parallel: None,
+            window: None,
+            append: String::new(),
+            steps: Vec::new(),
+            limit: None,
+            keep: false,
+        }
+    }
+
+    /// Refuses what no host could run.
+    pub fn validate(&self) -> Result<(), Failure> {
+        let usage = |text: String| Err(Failure::Usage(text));
+        if !(1..=MAX_CPUS).contains(&self.cpus) {
+            return usage(format!(
+                "{} CPUs: QEMU's virt machine with a GICv3 has 1 to {MAX_CPUS}",
+                self.cpus
+            ));
+        }
+        if let Some(topology) = &self.topology
+            && topology.cpus() != u64::from(self.cpus)
+        {
+            return usage(format!(
+                "--topology {topology} makes {} CPUs, but {} are asked for; let them agree",
+                topology.cpus(),
+                self.cpus
+            ));
+        }
+        if self.icount && self.accel == AccelRequest::Kvm {
+            return usage("--icount counts instructions in TCG, which KVM cannot; drop one".into());
+        }
+        if self.memory_mib == Some(0) {
+            return usage("a guest needs memory: give a number of MiB above 0".into());
+        }
+        Ok(())
+    }
+
+    /// Guest memory in MiB: what a small kernel and its log need, and room for per-CPU data.
+    pub fn memory_mib(&self) -> u64 {
+        self.memory_mib.unwrap_or(512 + 4 * u64::from(self.cpus))
+    }
+
+    /// The time limit. Serial bring-up is quadratic in the CPUs, and emulation slow.
+    pub fn limit(&self) -> Duration {
+        let cpus = u64::from(self.cpus);
+        self.limit.unwrap_or(Duration::from_secs(60 + 2 * cpus + cpus * cpus / 256))
+    }
+
+    /// The kernel's command line.
+    pub fn kernel_parameters(&self) -> String {
+        let mut words = vec![
+            // The virt machine's UART. No earlycon: writing each line to it while CPUs come up
+            // would be most of what is measured.
+            "console=ttyAMA0".to_owned(),
+            // Reset at once on a panic, which ends QEMU because of -no-reboot.
+            "panic=-1".to_owned(),
+            // A kernel that has oopsed proves nothing more, and might hang until the time limit.
+            "oops=panic".to_owned(),
+            // Five lines per CPU do not fit the default buffer.
+            format!("log_buf_len={}", if self.cpus <= 64 { "256K" } else { "2M" }),
+        ];
+        if let Some(parallel) = self.parallel {
+            words.push(format!("cpuhp.parallel={}", u8::from(parallel)));
+        }
+        if let Some(window) = self.window {
+            words.push(format!("cpuhp.window={window}"));
+        }
+        let append = self.append.trim();
+        if !append.is_empty() {
+            words.push(append.to_owned());
+        }
+        words.join(" ")
+    }
+}
+
+/// The files of one run that QEMU reads or writes.
+#[derive(Debug)]
+pub struct RunFiles<'a> {
+    /// The initramfs.
+    pub initrd: &'a Utf8Path,
+    /// Where the console goes.
+    pub console: &'a Utf8Path,
+    /// Where the guest's reports go.
+    pub report: &'a Utf8Path,
+}
+
+/// QEMU's arguments for `request` on a host with `host_cores` cores.
+pub fn arguments(
+    request: &BootRequest,
+    accel: Accel,
+    host_cores: u32,
+    files: &RunFiles<'_>,
+) -> Vec<String> {
+    let mut arguments: Vec<String> = Vec::new();
+    let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
+
+    // Only what is named here: no configuration files of the user's, no network card (whose option
+    // ROM need not be installed), no monitor.
+    add(&["-no-user-config", "-nodefaults", "-display", "none"]);
+    // A reset of the guest, e.g. after a panic, ends QEMU.
+    add(&["-no-reboot"]);
+
+    // GICv3 always, under KVM too: GICv2 ends at 8 CPUs.
+    let mut machine = "virt,gic-version=3".to_owned();
+    if request.icount {
+        // No random seeds in the device tree: they would make runs differ.
+        machine += ",dtb-randomness=off";
+    }
+    add(&["-machine", &machine]);
+
+    match accel {
+        Accel::Kvm => add(&["-accel", "kvm", "-cpu", "host"]),
+        Accel::Tcg => {
+            // One host thread per CPU makes them fight once they outnumber the host's cores: 128
+            // CPUs on 2 cores take 175 s, with a single thread 10 s. icount has one thread anyway.
+            if request.icount || request.cpus > host_cores {
+                add(&["-accel", "tcg,thread=single"]);
+            } else {
+                add(&["-accel", "tcg,thread=multi"]);
+            }
+            // The architected pointer authentication algorithm is very slow to emulate.
+            add(&["-cpu", "max,pauth-impdef=on"]);
+        }
+    }
+    if request.icount {
+        // One instruction is 1 ns, and idle time is skipped instead of slept through.
+        add(&["-icount", "shift=0,sleep=off"]);
+        // The real-time clock and the CPU's random numbers (RNDR) are the same in every run.
+        add(&["-rtc", "base=2026-01-01T00:00:00,clock=vm", "-seed", "1"]);
+    }
+
+    match &request.topology {
+        Some(topology) => add(&["-smp", &format!("{},{topology}", request.cpus)]),
+        None => add(&["-smp", &request.cpus.to_string()]),
+    }
+    add(&["-m", &format!("{}M", request.memory_mib())]);
+
+    // The console has a file of its own; nothing is parsed out of it but the signs of failure.
+    add(&["-chardev", &format!("file,id=console,path={}", option_value(files.console))]);
+    add(&["-serial", "chardev:console"]);
+    // Results leave the guest on a channel of their own. On virtio-mmio, so that the guest's
+    // kernel needs no PCI.
+    add(&["-chardev", &format!("file,id=report,path={}", option_value(files.report))]);
+    add(&["-device", "virtio-serial-device"]);
+    add(&["-device", &format!("virtserialport,chardev=report,name={PORT}")]);
+
+    add(&["-kernel", request.image.as_str(), "-initrd", files.initrd.as_str()]);
+    add(&["-append", &request.kernel_parameters()]);
+    arguments
+}
+
+/// A comma ends a value inside of a QEMU option unless it is doubled.
+fn option_value(path: &Utf8Path) -> String {
+    path.as_str().replace(',', ",,")
+}
+
+/// How CPUs are laid out. Displayed as QEMU's `-smp` wants it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Topology {
+    sockets: NonZeroU32,
+    clusters: NonZeroU32,
+    cores: NonZeroU32,
+    threads: NonZeroU32,
+}
+
+impl Topology {
+    /// The number of CPUs that it makes.
+    pub fn cpus(&self) -> u64 {
+        [self.sockets, self.clusters, self.cores, self.threads]
+            .iter()
+            .fold(1, |product: u64, &factor| product.saturating_mul(u64::from(factor.get())))
+    }
+}
+
+impl FromStr for Topology {
+    type Err = String;
+
+    /// `sockets=2,clusters=2,cores=4,threads=1` in any order; what is left out is 1.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let [mut sockets, mut clusters, mut cores, mut threads] = [None; 4];
+        for word in text.split(',') {
+            let (key, value) = word.split_once('=').ok_or_else(|| {
+                format!("`{word}` is not KEY=NUMBER; write sockets=,clusters=,cores=,threads=")
+            })?;
+            let slot = match key {
+                "sockets" => &mut sockets,
+                "clusters" => &mut clusters,
+                "cores" => &mut cores,
+                "threads" => &mut threads,
+                _ => return Err(format!("`{key}` is none of sockets, clusters, cores, threads")),
+            };
+            let number = value
+                .parse::<NonZeroU32>()
+                .map_err(|_| format!("`{value}` for {key} is not a number above 0"))?;
+            if slot.replace(number).is_some() {
+                return Err(format!("{key} is given twice"));
+            }
+        }
+        let or_one = |slot: Option<NonZeroU32>| slot.unwrap_or(NonZeroU32::MIN);
+        Ok(Self {
+            sockets: or_one(sockets),
+            clusters: or_one(clusters),
+            cores: or_one(cores),
+            threads: or_one(threads),
+        })
+    }
+}
+
+impl fmt::Display for Topology {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sockets, clusters, cores, threads } = self;
+        write!(f, "sockets={sockets},clusters={clusters},cores={cores},threads={threads}")
+    }
+}
+
+/// `cpuhp.window=`: how many CPUs may be kicked ahead of the one being released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Window {
+    /// Self-clocked.
+    Auto,
+    /// Everybody at once.
+    All,
+    /// This many.
+    Fixed(NonZeroU32),
+}
+
+impl FromStr for Window {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "all" => Ok(Self::All),
+            number => number
+                .parse()
+                .map(Self::Fixed)
+                .map_err(|_| format!("`{number}` is neither auto, all nor a number above 0")),
+        }
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::All => f.write_str("all"),
+            Self::Fixed(number) => number.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(request: &BootRequest, accel: Accel) -> String {
+        let files = RunFiles {
+            initrd: "/run/initrd.cpio".into(),
+            console: "/run/a,b/console.log".into(),
+            report: "/run/report.jsonl".into(),
+        };
+        // One option per line.
+        arguments(request, accel, 4, &files).join(" ").replace(" -", "\n-")
+    }
+
+    #[test]
+    fn icount_is_free_of_chance() {
+        let mut request = BootRequest::new("patched", "/k/Image", 16);
+        request.icount = true;
+        request.parallel = Some(true);
+        request.window = Some("4".parse().unwrap());
+        request.append = " maxcpus=2 quiet ".into();
+        insta::assert_snapshot!(shown(&request, Accel::Tcg), @r"
+        -no-user-config
+        -nodefaults
+        -display none
+        -no-reboot
+        -machine virt,gic-version=3,dtb-randomness=off
+        -accel tcg,thread=single
+        -cpu max,pauth-impdef=on
+        -icount shift=0,sleep=off
+        -rtc base=2026-01-01T00:00:00,clock=vm
+        -seed 1
+        -smp 16
+        -m 576M
+        -chardev file,id=console,path=/run/a,,b/console.log
+        -serial chardev:console
+        -chardev file,id=report,path=/run/report.jsonl
+        -device virtio-serial-device
+        -device virtserialport,chardev=report,name=org.kernel.cpu-bringup.report
+        -kernel /k/Image
+        -initrd /run/initrd.cpio
+        -append console=ttyAMA0 panic=-1 oops=panic log_buf_len=256K cpuhp.parallel=1 cpuhp.window=4 maxcpus=2 quiet
+        ");
+    }
+
+    #[test]
+    fn kvm_uses_the_hosts_cpu() {
+        let mut request = BootRequest::new("base", "/k/Image", 512);
+        request.topology = Some("cores=64,sockets=2,threads=2,clusters=2".parse().unwrap());
+        request.validate().unwrap();
+        insta::assert_snapshot!(shown(&request, Accel::Kvm), @r"
+        -no-user-config
+        -nodefaults
+        -display none
+        -no-reboot
+        -machine virt,gic-version=3
+        -accel kvm
+        -cpu host
+        -smp 512,sockets=2,clusters=2,cores=64,threads=2
+        -m 2560M
+        -chardev file,id=console,path=/run/a,,b/console.log
+        -serial chardev:console
+        -chardev file,id=report,path=/run/report.jsonl
+        -device virtio-serial-device
+        -device virtserialport,chardev=report,name=org.kernel.cpu-bringup.report
+        -kernel /k/Image
+        -initrd /run/initrd.cpio
+        -append console=ttyAMA0 panic=-1 oops=panic log_buf_len=2M
+        ");
+    }
+
+    #[test]
+    fn tcg_has_a_thread_per_cpu_only_where_the_host_has_the_cores() {
+        for (cpus, expected) in [(4, "tcg,thread=multi"), (5, "tcg,thread=single")] {
+            let request = BootRequest::new("base", "/k/Image", cpus);
+            assert!(shown(&request, Accel::Tcg).contains(expected), "{cpus} CPUs");
+        }
+    }
+
+    #[test]
+    fn what_no_host_could_run_is_bad_usage() {
+        let refused = |change: fn(&mut BootRequest)| {
+            let mut request = BootRequest::new("base", "/k/Image", 4);
+            change(&mut request);
+            let failure = request.validate().unwrap_err();
+            assert_eq!(failure.code(), 2, "{failure}");
+            failure.to_string()
+        };
+        let texts = [
+            refused(|request| request.cpus = 0),
+            refused(|request| request.cpus = 513),
+            refused(|request| request.topology = Some("cores=3".parse().unwrap())),
+            refused(|request| {
+                let most = u32::MAX;
+                let text = format!("sockets={most},clusters={most},cores={most}");
+                request.topology = Some(text.parse().unwrap());
+            }),
+            refused(|request| (request.icount, request.accel) = (true, AccelRequest::Kvm)),
+            refused(|request| request.memory_mib = Some(0)),
+        ];
+        insta::assert_snapshot!(texts.join("\n"), @r"
+        0 CPUs: QEMU's virt machine with a GICv3 has 1 to 512
+        513 CPUs: QEMU's virt machine with a GICv3 has 1 to 512
+        --topology sockets=1,clusters=1,cores=3,threads=1 makes 3 CPUs, but 4 are asked for; let them agree
+        --topology sockets=4294967295,clusters=4294967295,cores=4294967295,threads=1 makes 18446744073709551615 CPUs, but 4 are asked for; let them agree
+        --icount counts instructions in TCG, which KVM cannot; drop one
+        a guest needs memory: give a number of MiB above 0
+        ");
+    }
+
+    #[test]
+    fn topologies_and_windows_are_checked() {
+        let texts = ["", "cores", "dies=2", "cores=0", "cores=x", "cores=2,cores=2"]
+            .map(|text| text.parse::<Topology>().unwrap_err());
+        insta::assert_snapshot!(texts.join("\n"), @r"
+        `` is not KEY=NUMBER; write sockets=,clusters=,cores=,threads=
+        `cores` is not KEY=NUMBER; write sockets=,clusters=,cores=,threads=
+        `dies` is none of sockets, clusters, cores, threads
+        `0` for cores is not a number above 0
+        `x` for cores is not a number above 0
+        cores is given twice
+        ");
+        for text in ["auto", "all", "7"] {
+            assert_eq!(text.parse::<Window>().unwrap().to_string(), text);
+        }
+        for text in ["0", "", "-1", "most"] {
+            text.parse::<Window>().unwrap_err();
+        }
+    }
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Runs QEMU: a private folder, a process group, a time limit, and what is left of it all.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::num::NonZeroUsize;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow};
+use camino::{Utf8Path, Utf8PathBuf};
+use guest_protocol::{Job, Report, parse_reports};
+
+use super::accel::{self, Accel, Host};
+use super::plan::{BootRequest, RunFiles, arguments};
+use super::verdict::{self, Evidence, Verdict};
+use super::{console, guest};
+use crate::context::Context;
+use crate::error::Failure;
+use crate::process;
+use crate::progress::Progress;
+
+const QEMU: &str = "qemu-system-aarch64";
+
+/// How often the progress line looks into the run's files.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// All that a boot yields.
+#[derive(Debug)]
+pub struct BootOutcome {
+    /// Whether all was done, and if not, why.
+    pub verdict: Verdict,
+    /// The whole console. Bytes that are not UTF-8 are replaced.
+    pub console: String,
+    /// What the guest sent: `timeline` and `summary` with a module, `cmdline`, `online`, `possible`,
+    /// `present`, `dmesg`, and what further steps asked for.
+    pub files: BTreeMap<String, String>,
+    /// How the steps of the job ended.
+    pub steps: Vec<StepOutcome>,
+    /// From QEMU's start to its end.
+    pub elapsed: Duration,
+    /// Host CPU time of QEMU, in steps of 10 ms; none if it had to be killed.
+    pub host_cpu: Option<Duration>,
+    /// What it ran on.
+    pub accel: Accel,
+    /// The whole command, quoted for a shell.
+    pub qemu_command: String,
+    /// The first line of `--version`.
+    pub qemu_version: String,
+    /// The run's folder, if it was kept.
+    pub folder: Option<Utf8PathBuf>,
+}
+
+/// How a step of the job ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepOutcome {
+    /// What was to be done.
+    pub action: String,
+    /// Whether it ended as expected.
+    pub ok: bool,
+    /// What came of it.
+    pub detail: String,
+    /// By the guest's clock.
+    pub elapsed: Duration,
+}
+
+/// Boots `request`. A guest that fails is an outcome; an error means that there was no boot.
+pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
+    request.validate()?;
+    check_image(&request.image)?;
+    let qemu_version = qemu_version()?;
+    let (accel, why_not_kvm) = accel::choose(request.accel, request.icount, &Host::probe())?;
+    if let Some(why) = why_not_kvm {
+        eprintln!("emulating with TCG: {why}");
+    }
+    let program = fs_err::read(guest::build(context)?)?;
+    let module = request.module.as_ref().map(fs_err::read).transpose()?;
+    let job = guest::job(request);
+
+    let runs = context.repo.join("target/boots");
+    fs_err::create_dir_all(&runs)?;
+    let folder = tempfile::Builder::new()
+        .prefix(&format!("{}-", request.label.replace('/', "_")))
+        .tempdir_in(&runs)
+        .context("cannot make a folder for the run")?;
+    let dir = Utf8PathBuf::try_from(folder.path().to_owned())
+        .context("the repository's folder has a name that is not UTF-8")?;
+    let [initrd, console_file, report_file, qemu_log] =
+        ["initrd.cpio", "console.log", "reports.jsonl", "qemu.log"].map(|name| dir.join(name));
+    fs_err::write(&initrd, guest::initramfs(&program, module.as_deref(), &job)?)?;
+
+    let host_cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let host_cores = u32::try_from(host_cores).unwrap_or(u32::MAX);
+    let files = RunFiles { initrd: &initrd, console: &console_file, report: &report_file };
+    let arguments = arguments(request, accel, host_cores, &files);
+    let qemu_command = shell_command(&arguments)?;
+    fs_err::write(dir.join("command"), format!("{qemu_command}\n"))?;
+    eprintln!("{qemu_command}");
+
+    let limit = request.limit();
+    let progress = Progress::spinner(format!("{}, {} CPUs, {accel}", request.label, request.cpus));
+    let last_look = RefCell::new(Duration::ZERO);
+    let mut command = Command::new(QEMU);
+    command.args(&arguments);
+    let start = Instant::now();
+    let (end, host_cpu) = process::run_measured(command, &qemu_log, limit, |elapsed| {
+        if elapsed - *last_look.borrow() >= LOOK {
+            last_look.replace(elapsed);
+            progress.note(&where_it_is(&job, &report_file, &console_file));
+        }
+        process::Verdict::Continue
+    })?;
+    let elapsed = start.elapsed();
+
+    let console = read_lossy(&console_file)?;
+    let evidence = Evidence {
+        job: &job,
+        end,
+        limit,
+        qemu_log: &read_lossy(&qemu_log)?,
+        console: &console,
+        reports: &read_lossy(&report_file)?,
+    };
+    let (verdict, reports) = verdict::judge(&evidence);
+    let failed = match &verdict {
+        Verdict::Pass => None,
+        Verdict::Fail(failure) => Some(failure.kind.to_string()),
+    };
+    progress.done(failed.as_deref().unwrap_or("ok"));
+    let folder = (request.keep || failed.is_some()).then(|| {
+        // It stays for whoever wants to look into it or to run the same command again.
+        let _ = folder.keep();
+        dir
+    });
+    let (files, steps) = sort(&job, reports);
+    Ok(BootOutcome {
+        verdict,
+        console,
+        files,
+        steps,
+        elapsed,
+        host_cpu,
+        accel,
+        qemu_command,
+        qemu_version,
+        folder,
+    })
+}
+
+fn sort(job: &Job, reports: Vec<Report>) -> (BTreeMap<String, String>, Vec<StepOutcome>) {
+    let mut files = BTreeMap::new();
+    let mut steps = Vec::new();
+    for report in reports {
+        match report {
+            Report::File { name, data } => {
+                files.insert(name, data);
+            }
+            Report::Step { index, ok, detail, elapsed_ns } => steps.push(StepOutcome {
+                action: job
+                    .steps
+                    .get(index)
+                    .map(|step| step.action.to_string())
+                    .unwrap_or_default(),
+                ok,
+                detail,
+                elapsed: Duration::from_nanos(elapsed_ns),
+            }),
+            Report::Hello { .. } | Report::Failed { .. } | Report::Done => {}
+        }
+    }
+    (files, steps)
+}
+
+/// QEMU runs whatever it is given, and the guest would only be silent until the time limit.
+fn check_image(image: &Utf8Path) -> Result<()> {
+    let usage = |text: String| Failure::Usage(format!("{text}; give an arm64 Image"));
+    let mut start = Vec::new();
+    fs_err::File::open(image)
+        .and_then(|file| file.take(64).read_to_end(&mut start))
+        .map_err(|error| usage(error.to_string()))?;
+    if !is_bootable(&start) {
+        return Err(usage(format!("{image} is not an arm64 kernel image")).into());
+    }
+    Ok(())
+}
+
+/// Whether a file that begins so is an arm64 Image (Documentation/arch/arm64/booting.rst), an EFI
+/// zboot image, or a gzip file, which QEMU unpacks.
+fn is_bootable(start: &[u8]) -> bool {
+    start.get(56..60) == Some(b"ARM\x64".as_slice())
+        || (start.starts_with(b"MZ") && start.get(4..8) == Some(b"zimg".as_slice()))
+        || start.starts_with(&[0x1f, 0x8b])
+}
+
+/// QEMU's version, or what is to be done to have one.
+fn qemu_version() -> Result<String> {
+    let output = Command::new(QEMU).arg("--version").output().map_err(|error| {
+        Failure::Host(format!(
+            "{QEMU} cannot be started: {error}; mend: cargo xtask setup (package qemu-system-arm)"
+        ))
+    })?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// The command as one would type it.
+fn shell_command(arguments: &[String]) -> Result<String> {
+    shlex::try_join(std::iter::once(QEMU).chain(arguments.iter().map(String::as_str)))
+        .map_err(|error| anyhow!("QEMU's command line cannot be quoted: {error}"))
+}
+
+/// A file that QEMU may not have come to create.
+fn read_lossy(path: &Utf8Path) -> Result<String> {
+    match fs_err::read(path) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// For the progress line: the step once the guest reports, the console's last line before.
+fn where_it_is(job: &Job, reports: &Utf8Path, console_file: &Utf8Path) -> String {
+    let text = read_lossy(reports).unwrap_or_default();
+    let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+    match parse_reports(complete) {
+        Ok(reports) if !reports.is_empty() => verdict::progress(job, &reports),
+        _ => {
+            let console = read_lossy(console_file).unwrap_or_default();
+            console::tail(&console, 1).chars().take(72).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_images_are_told_from_other_files() {
+        let mut image = vec![0; 64];
+        assert!(!is_bootable(&image));
+        image[56..60].copy_from_slice(b"ARM\x64");
+        assert!(is_bootable(&image));
+        assert!(is_bootable(b"MZ\0\0zimg"));
+        assert!(is_bootable(&[0x1f, 0x8b, 8]));
+        assert!(!is_bootable(b"\x7fELF"));
+        assert!(!is_bootable(b""));
+    }
+
+    #[test]
+    fn the_command_can_be_pasted_into_a_shell() {
+        let arguments = ["-append", "a b='c'", "-kernel", "/x y/Image"].map(str::to_owned);
+        let shown = shell_command(&arguments).unwrap();
+        assert_eq!(shown, r#"qemu-system-aarch64 -append "a b='c'" -kernel '/x y/Image'"#);
+    }
+}

@@ -58,18 +58,46 @@ impl Context {
     /// Takes the exclusive lock `name` of the cache, waiting for whoever holds it. Two runs side by
     /// side share the cache; whoever writes to a part of it holds that part's lock.
     pub fn lock(&self, name: &str) -> Result<Lock> {
-        let dir = self.cache.join("locks");
-        fs_err::create_dir_all(&dir)?;
-        let file = File::create(dir.join(name))?.into_file();
+        let file = self.lock_file(name)?;
         if file.try_lock().is_err() {
             eprintln!("waiting for another run that uses `{name}` of the cache ...");
             file.lock().with_context(|| format!("cannot lock `{name}` of the cache"))?;
         }
         Ok(Lock { _file: file })
     }
+
+    /// Takes the lock `name` together with others that only read that part of the cache; nobody
+    /// writes to it meanwhile.
+    pub fn lock_shared(&self, name: &str) -> Result<Lock> {
+        let file = self.lock_file(name)?;
+        if file.try_lock_shared().is_err() {
+            eprintln!("waiting for another run that changes `{name}` of the cache ...");
+            file.lock_shared().with_context(|| format!("cannot lock `{name}` of the cache"))?;
+        }
+        Ok(Lock { _file: file })
+    }
+
+    fn lock_file(&self, name: &str) -> Result<std::fs::File> {
+        let dir = self.cache.join("locks");
+        fs_err::create_dir_all(&dir)?;
+        Ok(File::create(dir.join(name))?.into_file())
+    }
+
+    /// The same, but with the Linux tree `tree` to start from.
+    pub fn with_tree(&self, tree: Utf8PathBuf) -> Self {
+        Self {
+            sh: self.sh.clone(),
+            repo: self.repo.clone(),
+            cache: self.cache.clone(),
+            output: self.output.clone(),
+            tree: Some(tree),
+            make_variables: self.make_variables.clone(),
+        }
+    }
 }
 
 /// A held lock; released when dropped.
+#[derive(Debug)]
 pub struct Lock {
     _file: std::fs::File,
 }

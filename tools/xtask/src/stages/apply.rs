@@ -25,7 +25,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use self::git::Git;
-use self::series::{Patch, Series, hex};
+pub use self::series::hex;
+use self::series::{Patch, Series};
 use super::Kernel;
 use super::fetch::{self, Origin, Source};
 use crate::context::{Context, Lock};

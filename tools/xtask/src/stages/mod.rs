@@ -10,6 +10,7 @@ pub mod boot;
 pub mod build;
 pub mod configure;
 pub mod fetch;
+mod kbuild;
 
 use camino::Utf8PathBuf;
 

@@ -177,22 +177,4 @@ fn find_module(dir: &Utf8Path) -> Result<Utf8PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn products_are_not_sources() {
-        let dir = tempfile::TempDir::new().unwrap();
-        let dir = Utf8Path::from_path(dir.path()).unwrap();
-        fs_err::create_dir_all(dir.join("sub")).unwrap();
-        for name in ["Kbuild", "a.rs", "sub/b.rs", "a.o", "a.mod.c", ".a.o.cmd", "README.md"] {
-            fs_err::write(dir.join(name), name).unwrap();
-        }
-        let files = module_files(dir).unwrap();
-        let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["Kbuild", "a.rs", "sub/b.rs"]);
-        assert!(find_module(dir).is_err());
-        fs_err::write(dir.join("a.ko"), "").unwrap();
-        assert_eq!(find_module(dir).unwrap(), dir.join("a.ko"));
-    }
-}
+mod tests;

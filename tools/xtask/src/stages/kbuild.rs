@@ -114,6 +114,11 @@ impl Kbuild {
                 )));
             }
         }
+        if !found("make") {
+            bail!(Failure::Host(
+                "this host lacks make; `cargo xtask setup` installs what is missing".to_owned()
+            ));
+        }
         let toolchain = toolchain(context)?;
         let mut variables: BTreeMap<String, String> =
             toolchain.make_variables.into_iter().collect();
@@ -122,9 +127,8 @@ impl Kbuild {
         let llvm = variable(context, "LLVM").or_else(|| variables.get("LLVM").cloned());
         if found("ccache") {
             let clang = llvm_tool(llvm.as_deref().unwrap_or("1"), "clang");
-            for compiler in ["CC", "HOSTCC"] {
-                variables.insert(compiler.to_owned(), format!("ccache {clang}"));
-            }
+            // Not HOSTCC: the kernel hands it to rustc as the linker, which must be one word.
+            variables.insert("CC".to_owned(), format!("ccache {clang}"));
             environment.extend(ccache_environment(context));
         }
         variables.insert("ARCH".to_owned(), "arm64".to_owned());

@@ -7,6 +7,8 @@ use std::process::{Command, Output};
 use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::error::Failure;
+
 /// Of every commit that we make, so that the same input gives the same commit on every machine.
 const DATE: &str = "2026-01-01T00:00:00Z";
 const NAME: &str = "cpu-bringup";
@@ -60,7 +62,12 @@ impl Git {
 
     /// Runs git with `arguments` and returns how it ended, whatever that is.
     pub fn output<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<Output> {
-        self.command().args(arguments).output().context("cannot start `git`")
+        match self.command().args(arguments).output() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(Failure::Host(
+                "this host lacks git; `cargo xtask setup` installs what is missing".to_owned()
+            )),
+            output => output.context("cannot start `git`"),
+        }
     }
 
     /// Runs git with `arguments` and returns its standard output; failure is an error.

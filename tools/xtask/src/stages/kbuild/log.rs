@@ -85,7 +85,7 @@ pub fn first_errors(log: &str) -> String {
     for &start in starts.iter().take(ERRORS) {
         let block = lines[start + 1..].iter().take(ERROR_LINES - 1);
         shown.push(lines[start]);
-        shown.extend(block.take_while(|line| belongs(line)));
+        shown.extend(block.take_while(belongs));
     }
     let mut text = indent(&shown);
     if starts.len() > ERRORS {

@@ -70,6 +70,17 @@ impl Context {
         Ok(Lock { _file: file })
     }
 
+    /// Takes the lock `name` together with others that only read that part of the cache; nobody
+    /// writes to it meanwhile.
+    pub fn lock_shared(&self, name: &str) -> Result<Lock> {
+        let file = self.lock_file(name)?;
+        if file.try_lock_shared().is_err() {
+            eprintln!("waiting for another run that changes `{name}` of the cache ...");
+            file.lock_shared().with_context(|| format!("cannot lock `{name}` of the cache"))?;
+        }
+        Ok(Lock { _file: file })
+    }
+
     fn lock_file(&self, name: &str) -> Result<std::fs::File> {
         let dir = self.cache.join("locks");
         fs_err::create_dir_all(&dir)?;
@@ -94,6 +105,18 @@ impl Context {
                 locks.push(Lock { _file: file });
             }
             return Ok(locks);
+        }
+    }
+
+    /// The same, but with the Linux tree `tree` to start from.
+    pub fn with_tree(&self, tree: Utf8PathBuf) -> Self {
+        Self {
+            sh: self.sh.clone(),
+            repo: self.repo.clone(),
+            cache: self.cache.clone(),
+            output: self.output.clone(),
+            tree: Some(tree),
+            make_variables: self.make_variables.clone(),
         }
     }
 }
@@ -136,6 +159,7 @@ fn mark_cache(dir: &Utf8Path) -> Result<()> {
 }
 
 /// A held lock; released when dropped.
+#[derive(Debug)]
 pub struct Lock {
     _file: std::fs::File,
 }

@@ -24,7 +24,6 @@ pub struct Toolchain {
 }
 
 /// The toolchain to build with. Fails with exit 3 and the mends if a part of it is missing.
-#[expect(dead_code, reason = "the build stage does not use it yet")]
 pub fn toolchain(context: &Context) -> Result<Toolchain> {
     Ok(of(&Host::new(&ThisMachine, context))?)
 }

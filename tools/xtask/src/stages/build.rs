@@ -3,12 +3,20 @@
 //! Stage 4: the kernel image and the Rust module.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use anyhow::Result;
-use camino::Utf8PathBuf;
+use anyhow::{Context as _, Result, bail};
+use camino::{Utf8Path, Utf8PathBuf};
+use sha2::{Digest as _, Sha256};
 
+use super::apply::hex;
 use super::configure::Configured;
+use super::kbuild::{self, Kbuild};
 use crate::context::Context;
+use crate::error::Failure;
+
+/// A whole build takes about four minutes on two cores.
+pub const LIMIT: Duration = Duration::from_secs(60 * 60);
 
 /// What a boot needs.
 #[derive(Debug, Clone)]
@@ -23,7 +31,150 @@ pub struct Built {
     pub toolchain: BTreeMap<String, String>,
 }
 
-/// Builds the image and, where the configuration has Rust, the module.
-pub fn run(_context: &Context, _configured: &Configured) -> Result<Built> {
-    todo!()
+/// Builds the image and, where the configuration has Rust, the module, within `limit` each. What
+/// is up to date is not built again.
+pub fn run(context: &Context, configured: &Configured, limit: Duration) -> Result<Built> {
+    let kbuild = Kbuild::new(context)?;
+    let _lock = context.lock(&configured.lock_name())?;
+    let _tree = configured.tree.hold(context)?;
+    let config = fs_err::read(configured.config())?;
+    if hex(&Sha256::digest(&config)) != configured.config_sha256 {
+        bail!(Failure::Check(format!(
+            "another run has configured {} otherwise meanwhile; run this again",
+            configured.home
+        )));
+    }
+
+    let image = configured.objects.join("arch/arm64/boot/Image");
+    let stamp =
+        format!("{}\n{}\n{}", configured.tree.key, configured.config_sha256, kbuild.fingerprint());
+    let with_rust = String::from_utf8_lossy(&config).lines().any(|line| line == "CONFIG_RUST=y");
+    let sources = context.repo.join("rust-module");
+    let with_module = with_rust && sources.join("Kbuild").is_file();
+
+    let kernel_stamp = Stamp(configured.home.join("built"));
+    let module_stamp = Stamp(configured.home.join("module-built"));
+    if !(kernel_stamp.is(&stamp) && image.is_file()) {
+        kernel_stamp.clear()?;
+        module_stamp.clear()?;
+        make_kernel(&kbuild, configured, limit)?;
+        kernel_stamp.set(&stamp)?;
+    }
+    let module = if with_module {
+        let files = module_files(&sources)?;
+        let stamp = format!("{}{stamp}", digest(&files));
+        let dir = configured.home.join("module");
+        if !(module_stamp.is(&stamp) && find_module(&dir).is_ok()) {
+            module_stamp.clear()?;
+            make_module(&kbuild, configured, &dir, &files, limit)?;
+            module_stamp.set(&stamp)?;
+        }
+        Some(find_module(&dir)?)
+    } else {
+        None
+    };
+    Ok(Built { configured: configured.clone(), image, module, toolchain: kbuild.versions })
 }
+
+/// What something was made from, in a file that is not there while it is being made.
+struct Stamp(Utf8PathBuf);
+
+impl Stamp {
+    fn is(&self, content: &str) -> bool {
+        fs_err::read_to_string(&self.0).is_ok_and(|text| text == content)
+    }
+
+    fn clear(&self) -> Result<()> {
+        match fs_err::remove_file(&self.0) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn set(&self, content: &str) -> Result<()> {
+        Ok(fs_err::write(&self.0, content)?)
+    }
+}
+
+fn make_kernel(kbuild: &Kbuild, configured: &Configured, limit: Duration) -> Result<()> {
+    let jobs = std::thread::available_parallelism().map_or(1, |jobs| jobs.get());
+    let mut make = kbuild.make(&configured.tree, &configured.objects);
+    // `modules` also where none is configured: it writes Module.symvers, which ours needs.
+    make.arg(format!("-j{jobs}")).args(["Image", "modules"]);
+    let what = format!("building {} with {}", configured.tree.kernel, configured.preset);
+    kbuild::run(make, &what, &configured.home.join("build.log"), limit)?;
+    Ok(())
+}
+
+/// Builds the module from a fresh copy: it takes two seconds, and kbuild does not notice when the
+/// kernel's Rust crates have changed.
+fn make_module(
+    kbuild: &Kbuild,
+    configured: &Configured,
+    dir: &Utf8Path,
+    files: &[(Utf8PathBuf, Vec<u8>)],
+    limit: Duration,
+) -> Result<()> {
+    if dir.exists() {
+        fs_err::remove_dir_all(dir)?;
+    }
+    for (name, content) in files {
+        let file = dir.join(name);
+        fs_err::create_dir_all(file.parent().unwrap_or(dir))?;
+        fs_err::write(file, content)?;
+    }
+    let mut make = kbuild.make(&configured.tree, &configured.objects);
+    make.arg(format!("M={dir}")).arg("modules");
+    let what = format!("building the module for {}", configured.tree.kernel);
+    kbuild::run(make, &what, &configured.home.join("module.log"), limit)?;
+    Ok(())
+}
+
+/// The module's sources by their names below `sources`, without what a make there has left.
+fn module_files(sources: &Utf8Path) -> Result<Vec<(Utf8PathBuf, Vec<u8>)>> {
+    let mut files = Vec::new();
+    let mut folders = vec![sources.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir_utf8()? {
+            let path = entry?.into_path();
+            let name = path.file_name().unwrap_or_default();
+            let source = matches!(name, "Kbuild" | "Makefile" | "Kconfig")
+                || matches!(path.extension(), Some("rs" | "c" | "h" | "S"));
+            if path.is_dir() && !name.starts_with('.') {
+                folders.push(path);
+            } else if source && !name.ends_with(".mod.c") && !name.starts_with('.') {
+                let relative = path.strip_prefix(sources).context("a file outside its folder")?;
+                files.push((relative.to_owned(), fs_err::read(&path)?));
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn digest(files: &[(Utf8PathBuf, Vec<u8>)]) -> String {
+    let mut hash = Sha256::new();
+    for (name, content) in files {
+        hash.update(format!("{name}\n{}\n", content.len()));
+        hash.update(content);
+    }
+    hex(&hash.finalize())
+}
+
+/// The one module in `dir`.
+fn find_module(dir: &Utf8Path) -> Result<Utf8PathBuf> {
+    let mut modules = Vec::new();
+    for entry in dir.read_dir_utf8()? {
+        let path = entry?.into_path();
+        if path.extension() == Some("ko") {
+            modules.push(path);
+        }
+    }
+    match <[Utf8PathBuf; 1]>::try_from(modules) {
+        Ok([module]) => Ok(module),
+        Err(modules) => bail!("rust-module must build one module, not {}", modules.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,14 @@ pub mod boot;
 pub mod build;
 pub mod configure;
 pub mod fetch;
+mod kbuild;
 
+use std::time::Duration;
+
+use anyhow::Result;
 use camino::Utf8PathBuf;
+
+use crate::context::Context;
 
 /// Which kernel a verb is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,4 +57,18 @@ impl std::fmt::Display for Kernel {
             Self::Path(path) => f.write_str(path.as_str()),
         }
     }
+}
+
+/// Everything from the source to a kernel that can be booted: fetch, apply, configure, build. The
+/// build may take as long as `limit`.
+pub fn prepare(
+    context: &Context,
+    kernel: &Kernel,
+    preset: &str,
+    limit: Duration,
+) -> Result<build::Built> {
+    let source = apply::source(context, kernel)?;
+    let tree = apply::run(context, &source, kernel)?;
+    let configured = configure::run(context, &tree, preset)?;
+    build::run(context, &configured, limit)
 }

@@ -6,14 +6,27 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::context::Context;
+use crate::stages::Kernel;
+use crate::stages::apply::{self, ByHand};
 
 /// Apply the series to a work tree in the cache
 #[derive(Debug, Args)]
-pub struct Apply {}
+pub struct Apply {
+    /// `base` for the recording patches alone, `patched` for the whole series
+    #[arg(long, default_value = "patched", value_name = "base|patched")]
+    kernel: Kernel,
+    /// Throw away what somebody has changed in that work tree by hand
+    #[arg(long)]
+    discard: bool,
+}
 
 impl Apply {
     /// Runs the verb.
-    pub fn run(self, _context: &Context) -> Result<()> {
-        anyhow::bail!("not written yet")
+    pub fn run(self, context: &Context) -> Result<()> {
+        let source = apply::source(context, &self.kernel)?;
+        let by_hand = if self.discard { ByHand::Discard } else { ByHand::Refuse };
+        let tree = apply::run_over(context, &source, &self.kernel, by_hand)?;
+        println!("{}: Linux {} with {} patches", tree.dir, tree.source.version, tree.patches);
+        Ok(())
     }
 }

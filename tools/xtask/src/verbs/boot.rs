@@ -16,7 +16,7 @@ use crate::stages::boot::accel::AccelRequest;
 use crate::stages::boot::plan::{Topology, Window};
 use crate::stages::boot::verdict::Verdict;
 use crate::stages::boot::{self, BootOutcome, BootRequest};
-use crate::stages::{Kernel, apply, build, configure, fetch};
+use crate::stages::{self, Kernel, build};
 
 /// Boot a kernel in QEMU and report every CPU's bring-up
 #[derive(Debug, Args)]
@@ -138,10 +138,7 @@ impl Boot {
             let text = "--module goes with an Image; a kernel that is built has its own module";
             return Err(Failure::Usage(text.to_owned()).into());
         }
-        let source = fetch::run(context)?;
-        let tree = apply::run(context, &source, &self.kernel)?;
-        let configured = configure::run(context, &tree, &self.preset)?;
-        let built = build::run(context, &configured)?;
+        let built = stages::prepare(context, &self.kernel, &self.preset, build::LIMIT)?;
         Ok((built.image, built.module))
     }
 

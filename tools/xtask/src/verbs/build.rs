@@ -2,18 +2,46 @@
 
 //! `cargo xtask build`: a kernel and its module.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use clap::Args;
 
 use crate::context::Context;
+use crate::stages::{self, Kernel, build, configure};
 
 /// Build a kernel and its module
 #[derive(Debug, Args)]
-pub struct Build {}
+pub struct Build {
+    /// `pristine`, `base` (the recording patches alone), `patched` (the whole series), or a tree
+    #[arg(long, default_value = "patched", value_name = "pristine|base|patched|PATH")]
+    kernel: Kernel,
+    /// The configuration; --list-presets shows them
+    #[arg(long, default_value = "guest", value_name = "NAME")]
+    preset: String,
+    /// List the presets and what they are for
+    #[arg(long)]
+    list_presets: bool,
+    /// Give up after this time
+    #[arg(long, default_value_t = build::LIMIT.as_secs() / 60, value_name = "MINUTES")]
+    time_limit: u64,
+}
 
 impl Build {
     /// Runs the verb.
-    pub fn run(self, _context: &Context) -> Result<()> {
-        anyhow::bail!("not written yet")
+    pub fn run(self, context: &Context) -> Result<()> {
+        if self.list_presets {
+            print!("{}", configure::list(context)?);
+            return Ok(());
+        }
+        let limit = Duration::from_secs(self.time_limit * 60);
+        let built = stages::prepare(context, &self.kernel, &self.preset, limit)?;
+        println!("image:  {}", built.image);
+        match &built.module {
+            Some(module) => println!("module: {module}"),
+            None => println!("module: none with this configuration"),
+        }
+        println!("config: {}", built.configured.config());
+        Ok(())
     }
 }

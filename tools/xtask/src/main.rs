@@ -6,6 +6,7 @@ mod cli;
 mod context;
 mod error;
 mod host;
+mod output;
 mod process;
 mod progress;
 mod stages;

@@ -27,6 +27,19 @@ impl Progress {
         Self::new(what.into(), None, false)
     }
 
+    /// Work that shows nothing, since what it is a part of shows its progress.
+    pub fn hidden() -> Self {
+        let now = Instant::now();
+        Self {
+            what: String::new(),
+            start: now,
+            bar: Some(ProgressBar::hidden()),
+            last_line: Cell::new(now),
+            bytes: false,
+            total: None,
+        }
+    }
+
     /// Work of `total` steps.
     pub fn steps(what: impl Into<String>, total: u64) -> Self {
         Self::new(what.into(), Some(total), false)
@@ -91,6 +104,9 @@ impl Progress {
     pub fn done(self, result: &str) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+            if bar.is_hidden() {
+                return;
+            }
         }
         eprintln!("{}: {result} ({:.1} s)", self.what, self.start.elapsed().as_secs_f64());
     }

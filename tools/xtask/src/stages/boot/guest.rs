@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use camino::Utf8PathBuf;
-use guest_protocol::{Action, JOB_PATH, Job};
+use guest_protocol::{Action, Expect, JOB_PATH, Job, Step};
 
 use super::BootRequest;
 use super::initramfs::{Entry, pack};
@@ -37,10 +37,11 @@ pub fn job(request: &BootRequest) -> Job {
     let read = |name: &str, path: String| Action::ReadFile { path, name: name.to_owned() };
     if request.module.is_some() {
         let load = Action::LoadModule { path: MODULE_PATH.to_owned(), parameters: String::new() };
-        steps.push(load.into());
+        let expect = if request.module_refuses { Expect::Failure } else { Expect::Success };
+        steps.push(Step { action: load, expect });
     }
     steps.extend(request.steps.iter().cloned());
-    if request.module.is_some() {
+    if request.module.is_some() && !request.module_refuses {
         for name in ["timeline", "summary"] {
             steps.push(read(name, format!("{DEBUGFS_DIR}/{name}")).into());
         }

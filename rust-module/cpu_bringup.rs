@@ -4,7 +4,7 @@
 //!
 //! Two read-only files in `/sys/kernel/debug/cpu_bringup`: `timeline` for programs and `summary`
 //! for people. Both are made anew at each read, from what the kernel has recorded about the last
-//! bring-up of each CPU; see `Documentation/ABI/testing/debugfs-cpu-bringup`.
+//! bring-up of each CPU.
 
 use kernel::prelude::*;
 

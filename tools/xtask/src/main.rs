@@ -10,6 +10,7 @@ mod output;
 mod process;
 mod progress;
 mod stages;
+mod tests;
 mod verbs;
 
 use std::process::ExitCode;

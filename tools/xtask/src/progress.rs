@@ -40,9 +40,9 @@ impl Progress {
         }
     }
 
-    /// Work of `total` steps.
-    pub fn steps(what: impl Into<String>, total: u64) -> Self {
-        Self::new(what.into(), Some(total), false)
+    /// Work of unknown length that is of no interest but to somebody who waits at a terminal.
+    pub fn on_terminal(what: impl Into<String>) -> Self {
+        if std::io::stderr().is_terminal() { Self::spinner(what) } else { Self::hidden() }
     }
 
     /// A transfer of `total` bytes.

@@ -92,7 +92,6 @@ mod tests {
             elapsed: Duration::from_secs(1),
             host_cpu: None,
             accel,
-            qemu_command: String::new(),
             qemu_version: String::new(),
             folder: None,
         }

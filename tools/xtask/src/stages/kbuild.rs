@@ -135,8 +135,14 @@ impl Kbuild {
 
     /// A make command for `tree` with its build folder `objects`, ready for its targets.
     pub fn make(&self, tree: &Tree, objects: &Utf8Path) -> Command {
-        let mut command = Command::new("make");
+        let mut command = self.command();
         command.arg("-C").arg(&tree.dir).arg(format!("O={objects}"));
+        command
+    }
+
+    /// A make command without a folder and without targets.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new("make");
         command.args(self.variables.iter().map(|(key, value)| format!("{key}={value}")));
         // Of a make that we are run from, or about another build.
         for variable in ["MAKEFLAGS", "MAKELEVEL", "MFLAGS", "KBUILD_OUTPUT", "KBUILD_EXTMOD"] {

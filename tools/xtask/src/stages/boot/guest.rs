@@ -13,7 +13,8 @@ use super::initramfs::{Entry, pack};
 use crate::context::Context;
 use crate::error::Failure;
 
-const TARGET: &str = "aarch64-unknown-linux-musl";
+/// What the guest program is built for.
+pub const TARGET: &str = "aarch64-unknown-linux-musl";
 
 /// Where the module lies in the guest.
 pub const MODULE_PATH: &str = "/cpu_bringup.ko";

@@ -46,8 +46,6 @@ pub struct BootOutcome {
     pub host_cpu: Option<Duration>,
     /// What it ran on.
     pub accel: Accel,
-    /// The whole command, quoted for a shell.
-    pub qemu_command: String,
     /// The first line of `--version`.
     pub qemu_version: String,
     /// The run's folder, if it was kept.
@@ -147,7 +145,6 @@ pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
         elapsed,
         host_cpu,
         accel,
-        qemu_command,
         qemu_version,
         folder,
     })

@@ -128,6 +128,11 @@ impl BringUp {
     }
 }
 
+/// The version of the kernel that wrote this log, as `7.3.4`.
+pub fn kernel_version(log: &str) -> Option<&str> {
+    log.lines().find_map(|line| line.split_once("Linux version ")?.1.split_whitespace().next())
+}
+
 /// The time in the last `[seconds.fraction]` of `prefix`, in nanoseconds. What else stands in
 /// brackets, as the caller's name of CONFIG_PRINTK_CALLER, has no such form.
 fn stamp(prefix: &str) -> Option<u64> {
@@ -183,6 +188,13 @@ mod tests {
             what: Booted { cpu: 2, mpidr: Some(0x100) },
         };
         assert_eq!(log.booted[1], expected);
+    }
+
+    #[test]
+    fn the_kernel_names_itself() {
+        let log = "x\n[    0.000000] Linux version 7.3.4 (a@b) (clang 19) #1 SMP\n";
+        assert_eq!(kernel_version(log), Some("7.3.4"));
+        assert_eq!(kernel_version("Linux version "), None);
     }
 
     #[test]

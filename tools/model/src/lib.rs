@@ -3,10 +3,11 @@
 //! The data model of a CPU bring-up measurement.
 //!
 //! Data flows one way: the guest's `timeline` file, kernel log and console become [`timeline`],
-//! [`dmesg`] and [`console`] values; [`results`] gathers them, with [`stats`], into the results
-//! file; [`render`] shows them. Nothing here runs a process or reads a file, and no input makes it
+//! [`dmesg`] and [`console`] values; [`collect`] gathers them, with [`stats`], into the runs of
+//! [`results`], the results file; [`render`] shows them. Nothing here runs a process or reads a file, and no input makes it
 //! panic.
 
+pub mod collect;
 pub mod console;
 pub mod dmesg;
 pub mod render;

@@ -112,7 +112,7 @@ pub struct Manifest {
     pub toolchain: BTreeMap<String, String>,
     /// Version of QEMU; null on real hardware.
     pub qemu: Option<String>,
-    /// `tcg`, `kvm` or `none`.
+    /// `tcg`, `kvm` or `none`; with commas between them where runs differ.
     pub accel: String,
     /// The machine: its kernel, architecture and CPUs.
     pub host: String,

@@ -4,6 +4,7 @@
 //! every stage (make variables, the kernel tree).
 
 use std::io::Write as _;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -27,6 +28,8 @@ pub struct Context {
     pub tree: Option<Utf8PathBuf>,
     /// `KEY=VAL` from the command line, for every make invocation.
     pub make_variables: Vec<(String, String)>,
+    /// When the command was started.
+    pub started: SystemTime,
 }
 
 impl Context {
@@ -56,6 +59,7 @@ impl Context {
             output: camino::absolute_utf8(&output)?,
             tree: None,
             make_variables: Vec::new(),
+            started: SystemTime::now(),
         })
     }
 
@@ -117,6 +121,7 @@ impl Context {
             output: self.output.clone(),
             tree: Some(tree),
             make_variables: self.make_variables.clone(),
+            started: self.started,
         }
     }
 }

@@ -6,9 +6,11 @@ mod cli;
 mod context;
 mod error;
 mod host;
+mod output;
 mod process;
 mod progress;
 mod stages;
+mod tests;
 mod verbs;
 
 use std::process::ExitCode;

@@ -27,9 +27,22 @@ impl Progress {
         Self::new(what.into(), None, false)
     }
 
-    /// Work of `total` steps.
-    pub fn steps(what: impl Into<String>, total: u64) -> Self {
-        Self::new(what.into(), Some(total), false)
+    /// Work that shows nothing, since what it is a part of shows its progress.
+    pub fn hidden() -> Self {
+        let now = Instant::now();
+        Self {
+            what: String::new(),
+            start: now,
+            bar: Some(ProgressBar::hidden()),
+            last_line: Cell::new(now),
+            bytes: false,
+            total: None,
+        }
+    }
+
+    /// Work of unknown length that is of no interest but to somebody who waits at a terminal.
+    pub fn on_terminal(what: impl Into<String>) -> Self {
+        if std::io::stderr().is_terminal() { Self::spinner(what) } else { Self::hidden() }
     }
 
     /// A transfer of `total` bytes.
@@ -91,6 +104,9 @@ impl Progress {
     pub fn done(self, result: &str) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+            if bar.is_hidden() {
+                return;
+            }
         }
         eprintln!("{}: {result} ({:.1} s)", self.what, self.start.elapsed().as_secs_f64());
     }

@@ -25,7 +25,6 @@ use llvm::Llvm;
 use minimum::Minimums;
 use requirement::{BINDGEN, Minimum, Probe, REQUIREMENTS, Requirement, Supply};
 use system::{System, ThisMachine};
-#[expect(unused_imports, reason = "the build stage does not use it yet")]
 pub use toolchain::{Toolchain, toolchain};
 use version::Version;
 
@@ -341,7 +340,6 @@ pub fn setup(context: &Context, dry_run: bool) -> Result<()> {
 }
 
 /// Makes sure that the host has all that is required, installing what is missing.
-#[expect(dead_code, reason = "the verbs demo and test do not call it yet")]
 pub fn ensure(context: &Context) -> Result<()> {
     setup(context, false)
 }

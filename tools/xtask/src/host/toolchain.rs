@@ -13,7 +13,7 @@ use crate::error::Failure;
 use crate::host::system::ThisMachine;
 
 /// The toolchain for kernel builds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Toolchain {
     /// Variables for every make call; those that the user gave as `KEY=VAL` are not repeated.
     pub make_variables: Vec<(String, String)>,

@@ -49,8 +49,10 @@ pub struct Tree {
     pub kernel: Kernel,
     /// The source below the patches.
     pub source: Source,
-    /// How many patches of the series are applied (0 for pristine).
-    pub patches: usize,
+    /// The name of the series, as `v7.3`; none for pristine.
+    pub series: Option<String>,
+    /// The file names of the patches that are applied.
+    pub patches: Vec<String>,
     /// SHA-256 over the applied patches.
     pub series_sha256: String,
     /// Differs whenever source or patches differ; tells whether a build is up to date.
@@ -171,7 +173,8 @@ fn bring_up(
         dir: work_tree.dir,
         kernel: kernel.clone(),
         source: source.clone(),
-        patches: patches.len(),
+        series: patches.first().and_then(Patch::series).map(str::to_owned),
+        patches: patches.iter().map(|patch| patch.name().to_owned()).collect(),
         key: digest([source.sha256.as_str(), &series_sha256]),
         series_sha256,
         commit,

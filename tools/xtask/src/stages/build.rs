@@ -131,7 +131,7 @@ fn make_module(
 }
 
 /// The module's sources by their names below `sources`, without what a make there has left.
-fn module_files(sources: &Utf8Path) -> Result<Vec<(Utf8PathBuf, Vec<u8>)>> {
+pub fn module_files(sources: &Utf8Path) -> Result<Vec<(Utf8PathBuf, Vec<u8>)>> {
     let mut files = Vec::new();
     let mut folders = vec![sources.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -16,7 +16,7 @@ use super::apply::Tree;
 
 use crate::context::Context;
 use crate::error::Failure;
-use crate::host;
+use crate::host::{self, Toolchain};
 use crate::process::{End, Verdict, run_logged};
 use crate::progress::Progress;
 
@@ -53,6 +53,11 @@ fn variable(context: &Context, name: &str) -> Option<String> {
         .filter(|value| !value.is_empty())
 }
 
+/// The host's tools. None in tests, whose make file stands in for the kernel's and needs none.
+fn toolchain(context: &Context) -> Result<Toolchain> {
+    if cfg!(test) { Ok(Toolchain::default()) } else { host::toolchain(context) }
+}
+
 /// Calls the kernel's make.
 pub struct Kbuild {
     variables: Vec<(String, String)>,
@@ -81,7 +86,7 @@ impl Kbuild {
                 "this host lacks make; `cargo xtask setup` installs what is missing".to_owned()
             ));
         }
-        let toolchain = host::toolchain(context)?;
+        let toolchain = toolchain(context)?;
         let mut variables: BTreeMap<String, String> =
             toolchain.make_variables.into_iter().collect();
         let mut environment = toolchain.environment;
@@ -130,8 +135,14 @@ impl Kbuild {
 
     /// A make command for `tree` with its build folder `objects`, ready for its targets.
     pub fn make(&self, tree: &Tree, objects: &Utf8Path) -> Command {
-        let mut command = Command::new("make");
+        let mut command = self.command();
         command.arg("-C").arg(&tree.dir).arg(format!("O={objects}"));
+        command
+    }
+
+    /// A make command without a folder and without targets.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new("make");
         command.args(self.variables.iter().map(|(key, value)| format!("{key}={value}")));
         // Of a make that we are run from, or about another build.
         for variable in ["MAKEFLAGS", "MAKELEVEL", "MFLAGS", "KBUILD_OUTPUT", "KBUILD_EXTMOD"] {

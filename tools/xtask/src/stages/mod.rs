@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The stages, in the order in which data flows: fetch, apply, configure, build, boot. What comes
-//! after them (collect, analyse, render) is pure and lives in the crate `bringup-model`.
+//! The stages, in the order in which data flows: fetch, apply, configure, build, boot, collect. The
+//! thinking of the last one and what comes after it (analyse, render) is pure and lives in the
+//! crate `bringup-model`.
 //!
 //! Each stage takes what the one before it returned and knows nothing of the ones after it.
 
 pub mod apply;
 pub mod boot;
 pub mod build;
+pub mod collect;
 pub mod configure;
 pub mod fetch;
-mod kbuild;
+pub mod kbuild;
+pub mod manifest;
 
 use std::time::Duration;
 

@@ -5,18 +5,21 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use bringup_model::render::table::table;
+use bringup_model::results::Results;
 use camino::Utf8PathBuf;
 use clap::Args;
 use guest_protocol::Step;
-use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::error::Failure;
-use crate::stages::boot::accel::AccelRequest;
+use crate::output;
+use crate::stages::boot::accel::{self, AccelRequest};
 use crate::stages::boot::plan::{Topology, Window};
-use crate::stages::boot::verdict::Verdict;
-use crate::stages::boot::{self, BootOutcome, BootRequest};
-use crate::stages::{self, Kernel, build};
+use crate::stages::boot::{self, BootRequest};
+use crate::stages::build::Built;
+use crate::stages::manifest::manifest;
+use crate::stages::{self, Kernel, build, collect};
 
 /// Boot a kernel in QEMU and report every CPU's bring-up
 #[derive(Debug, Args)]
@@ -65,6 +68,14 @@ pub struct Boot {
     json: Option<Utf8PathBuf>,
 }
 
+/// What is booted.
+struct Bootable {
+    image: Utf8PathBuf,
+    module: Option<Utf8PathBuf>,
+    /// Where it is from, if it was built here.
+    built: Option<Built>,
+}
+
 impl Boot {
     /// Runs the verb.
     pub fn run(self, context: &Context) -> Result<()> {
@@ -82,34 +93,33 @@ impl Boot {
         // Before an hour of building, not after it.
         request.validate()?;
 
-        (request.image, request.module) = self.kernel(context)?;
+        accel::choose(request.accel, request.icount, &accel::Host::probe())?;
+
+        let kernel = self.kernel(context)?;
+        (request.image, request.module) = (kernel.image, kernel.module);
         let outcome = boot::run(context, &request)?;
-        if let Some(file) = &self.json {
-            let mut text = serde_json::to_string_pretty(&results(&request, &outcome))?;
-            text.push('\n');
-            fs_err::write(file, text)?;
-        }
+        let run = collect::run(&request, &outcome);
+        print!("{}", table(std::slice::from_ref(&run)));
         if let Some(folder) = &outcome.folder {
             eprintln!("console, command and all else of this run: {folder}");
         }
-        match &outcome.verdict {
-            Verdict::Pass => {
-                println!(
-                    "{}: ok: {} steps, CPUs online {}, {:.1} s",
-                    request.label,
-                    outcome.steps.len(),
-                    outcome.files.get("online").map_or("?", |text| text.trim()),
-                    outcome.elapsed.as_secs_f64()
-                );
-                Ok(())
-            }
-            Verdict::Fail(failure) => {
-                if !failure.console_tail.is_empty() {
-                    eprintln!("the console's last lines:\n{}", failure.console_tail);
-                }
-                Err(failure.to_failure(&request.label).into())
-            }
+        if let Some(file) = &self.json {
+            let outcomes = std::slice::from_ref(&outcome);
+            let manifest = manifest(context, kernel.built.as_ref(), outcomes);
+            output::write(file, &Results::new(manifest, vec![run.clone()]).to_json()?)?;
         }
+        if let Some(failure) = collect::error(&run, &outcome) {
+            eprint!("{}", collect::last_lines(&run));
+            return Err(failure.into());
+        }
+        println!(
+            "{}: ok: {} steps, CPUs online {}, {:.1} s",
+            request.label,
+            outcome.steps.len(),
+            outcome.files.get("online").map_or("?", |text| text.trim()),
+            outcome.elapsed.as_secs_f64()
+        );
+        Ok(())
     }
 
     /// The kernel's name, or that of its file.
@@ -121,7 +131,7 @@ impl Boot {
     }
 
     /// The image and the module: given, or built.
-    fn kernel(&self, context: &Context) -> Result<(Utf8PathBuf, Option<Utf8PathBuf>)> {
+    fn kernel(&self, context: &Context) -> Result<Bootable> {
         if let Kernel::Path(path) = &self.kernel {
             let metadata = fs_err::metadata(path).map_err(|error| {
                 Failure::Usage(format!("--kernel: {error}; give a Linux tree or an arm64 Image"))
@@ -131,7 +141,8 @@ impl Boot {
                     fs_err::metadata(module)
                         .map_err(|error| Failure::Usage(format!("--module: {error}")))?;
                 }
-                return Ok((path.canonicalize_utf8()?, self.module.clone()));
+                let (image, module) = (path.canonicalize_utf8()?, self.module.clone());
+                return Ok(Bootable { image, module, built: None });
             }
         }
         if self.module.is_some() {
@@ -139,7 +150,8 @@ impl Boot {
             return Err(Failure::Usage(text.to_owned()).into());
         }
         let built = stages::prepare(context, &self.kernel, &self.preset, build::LIMIT)?;
-        Ok((built.image, built.module))
+        let (image, module) = (built.image.clone(), built.module.clone());
+        Ok(Bootable { image, module, built: Some(built) })
     }
 
     fn steps(&self) -> Result<Vec<Step>> {
@@ -150,37 +162,4 @@ impl Boot {
             serde_json::from_str(&text).map_err(|error| usage(format!("{file}: {error}")))?;
         Ok(steps)
     }
-}
-
-/// The results file. Figures are left to who parses timeline and log.
-fn results(request: &BootRequest, outcome: &BootOutcome) -> Value {
-    let failure = match &outcome.verdict {
-        Verdict::Pass => Value::Null,
-        Verdict::Fail(failure) => json!({
-            "kind": failure.kind.to_string(),
-            "detail": failure.detail,
-            "console_tail": failure.console_tail,
-        }),
-    };
-    json!({
-        "schema": 1,
-        "manifest": {
-            "qemu": outcome.qemu_version,
-            "accel": outcome.accel.to_string(),
-            "command": outcome.qemu_command,
-        },
-        "runs": [{
-            "arm": request.label,
-            "cpus": request.cpus,
-            "parallel": request.parallel.map(u8::from),
-            "window": request.window.map(|window| window.to_string()),
-            "accel": outcome.accel.to_string(),
-            "clock": if request.icount { "icount" } else { "host" },
-            "firmware": null,
-            "ok": failure.is_null(),
-            "failure": failure,
-            "console_bytes": outcome.console.len(),
-            "host_cpu_ns": outcome.host_cpu.map(|time| time.as_nanos() as u64),
-        }],
-    })
 }

@@ -39,6 +39,11 @@ impl Patch {
     pub fn name(&self) -> &str {
         self.path.file_name().unwrap_or(self.path.as_str())
     }
+
+    /// The name of the series that it belongs to: that of its folder.
+    pub fn series(&self) -> Option<&str> {
+        self.path.parent()?.file_name()
+    }
 }
 
 /// The patches for one kernel version, in order.

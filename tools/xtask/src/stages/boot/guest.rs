@@ -6,14 +6,15 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use camino::Utf8PathBuf;
-use guest_protocol::{Action, JOB_PATH, Job};
+use guest_protocol::{Action, Expect, JOB_PATH, Job, Step};
 
 use super::BootRequest;
 use super::initramfs::{Entry, pack};
 use crate::context::Context;
 use crate::error::Failure;
 
-const TARGET: &str = "aarch64-unknown-linux-musl";
+/// What the guest program is built for.
+pub const TARGET: &str = "aarch64-unknown-linux-musl";
 
 /// Where the module lies in the guest.
 pub const MODULE_PATH: &str = "/cpu_bringup.ko";
@@ -37,10 +38,11 @@ pub fn job(request: &BootRequest) -> Job {
     let read = |name: &str, path: String| Action::ReadFile { path, name: name.to_owned() };
     if request.module.is_some() {
         let load = Action::LoadModule { path: MODULE_PATH.to_owned(), parameters: String::new() };
-        steps.push(load.into());
+        let expect = if request.module_refuses { Expect::Failure } else { Expect::Success };
+        steps.push(Step { action: load, expect });
     }
     steps.extend(request.steps.iter().cloned());
-    if request.module.is_some() {
+    if request.module.is_some() && !request.module_refuses {
         for name in ["timeline", "summary"] {
             steps.push(read(name, format!("{DEBUGFS_DIR}/{name}")).into());
         }

@@ -6,7 +6,6 @@
 //! writes its job, [`run`] runs QEMU.
 
 pub mod accel;
-mod console;
 pub mod guest;
 mod initramfs;
 pub mod plan;

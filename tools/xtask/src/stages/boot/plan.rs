@@ -47,6 +47,10 @@ pub struct BootRequest {
     pub limit: Option<Duration>,
     /// Keep the run's folder also when the boot succeeds. That of a failed boot is always kept.
     pub keep: bool,
+    /// The module must refuse to be loaded.
+    pub module_refuses: bool,
+    /// Show neither QEMU's command nor progress.
+    pub quiet: bool,
 }
 
 impl BootRequest {
@@ -67,6 +71,8 @@ impl BootRequest {
             steps: Vec::new(),
             limit: None,
             keep: false,
+            module_refuses: false,
+            quiet: false,
         }
     }
 

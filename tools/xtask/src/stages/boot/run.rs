@@ -10,13 +10,14 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
+use bringup_model::console;
 use camino::{Utf8Path, Utf8PathBuf};
 use guest_protocol::{Job, Report, parse_reports};
 
 use super::accel::{self, Accel, Host};
+use super::guest;
 use super::plan::{BootRequest, RunFiles, arguments};
 use super::verdict::{self, Evidence, Verdict};
-use super::{console, guest};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::process;
@@ -45,8 +46,6 @@ pub struct BootOutcome {
     pub host_cpu: Option<Duration>,
     /// What it ran on.
     pub accel: Accel,
-    /// The whole command, quoted for a shell.
-    pub qemu_command: String,
     /// The first line of `--version`.
     pub qemu_version: String,
     /// The run's folder, if it was kept.
@@ -72,7 +71,7 @@ pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
     check_image(&request.image)?;
     let qemu_version = qemu_version()?;
     let (accel, why_not_kvm) = accel::choose(request.accel, request.icount, &Host::probe())?;
-    if let Some(why) = why_not_kvm {
+    if let Some(why) = why_not_kvm.filter(|_| !request.quiet) {
         eprintln!("emulating with TCG: {why}");
     }
     let program = fs_err::read(guest::build(context)?)?;
@@ -97,10 +96,13 @@ pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
     let arguments = arguments(request, accel, host_cores, &files);
     let qemu_command = shell_command(&arguments)?;
     fs_err::write(dir.join("command"), format!("{qemu_command}\n"))?;
-    eprintln!("{qemu_command}");
-
     let limit = request.limit();
-    let progress = Progress::spinner(format!("{}, {} CPUs, {accel}", request.label, request.cpus));
+    let progress = if request.quiet {
+        Progress::hidden()
+    } else {
+        eprintln!("{qemu_command}");
+        Progress::spinner(format!("{}, {} CPUs, {accel}", request.label, request.cpus))
+    };
     let last_look = RefCell::new(Duration::ZERO);
     let mut command = Command::new(QEMU);
     command.args(&arguments);
@@ -143,7 +145,6 @@ pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
         elapsed,
         host_cpu,
         accel,
-        qemu_command,
         qemu_version,
         folder,
     })
@@ -228,7 +229,7 @@ fn where_it_is(job: &Job, reports: &Utf8Path, console_file: &Utf8Path) -> String
         Ok(reports) if !reports.is_empty() => verdict::progress(job, &reports),
         _ => {
             let console = read_lossy(console_file).unwrap_or_default();
-            console::tail(&console, 1).chars().take(72).collect()
+            console::tail(&console, 1).concat().chars().take(72).collect()
         }
     }
 }

@@ -7,9 +7,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use bringup_model::console;
 use guest_protocol::{Job, Report, VERSION, parse_reports};
 
-use super::console;
 use crate::error::Failure;
 use crate::process::End;
 
@@ -33,7 +33,7 @@ pub struct BootFailure {
     /// What happened, for people.
     pub detail: String,
     /// The console's last lines.
-    pub console_tail: String,
+    pub console_tail: Vec<String>,
 }
 
 impl BootFailure {
@@ -50,8 +50,8 @@ impl BootFailure {
 /// The kinds of failure that are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The console shows a sign of failure: `panic`, `oops`, `bug`, `warn`, `lockdep`, `rcu`.
-    Console(&'static str),
+    /// The console shows trouble.
+    Console(console::Kind),
     /// The time limit passed and the console shows no cause.
     Hang,
     /// QEMU ended with an error.
@@ -67,7 +67,7 @@ pub enum Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Console(kind) => kind,
+            Self::Console(kind) => kind.name(),
             Self::Hang => "hang",
             Self::Qemu => "qemu",
             Self::NeverReported => "never-reported",
@@ -210,7 +210,7 @@ pub fn progress(job: &Job, reports: &[Report]) -> String {
 
 /// QEMU's last words, explained where they are known to puzzle.
 fn qemu_error(log: &str) -> String {
-    let words = console::tail(log, 5);
+    let words = console::tail(log, 5).join("\n");
     if words.is_empty() {
         return "QEMU said nothing".to_owned();
     }
@@ -280,7 +280,7 @@ mod tests {
         pass
         1 x: panic: line 2 of the console: [    1.0] Kernel panic - not syncing: no init
         1 x: panic: line 2 of the console: [    1.0] Kernel panic - not syncing: no init; killed at the time limit of 5s
-        1 x: warn: line 1 of the console: [ 1.0] WARNING: kernel/x.c:1 at y
+        1 x: warning: line 1 of the console: [ 1.0] WARNING: kernel/x.c:1 at y
         124 x: hang: no end within 5s: the guest program has not said a word; the console is empty: boot again with --append earlycon=pl011,0x9000000 to see what it says before the console works
         124 x: hang: no end within 5s: the guest was at step 1 of 2 (bring CPU 1 up)
         124 x: hang: no end within 5s: the guest has done everything, but not powered off

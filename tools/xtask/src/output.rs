@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Files for users: whole or not at all, so that whoever reads one while it is written anew sees
+//! the old one.
+
+use std::fs::Permissions;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+
+use anyhow::{Context as _, Result};
+use camino::Utf8Path;
+
+/// Writes `file`, whose folder is made if it is not there.
+pub fn write(file: &Utf8Path, text: &str) -> Result<()> {
+    let folder = match file.parent() {
+        Some(folder) if folder != "" => folder,
+        _ => Utf8Path::new("."),
+    };
+    fs_err::create_dir_all(folder)?;
+    // The umask takes its part of the permissions away, as for any new file.
+    let mut new = tempfile::Builder::new()
+        .prefix(".new-")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .with_context(|| format!("cannot write in {folder}"))?;
+    new.write_all(text.as_bytes()).with_context(|| format!("cannot write {file}"))?;
+    new.persist(file).with_context(|| format!("cannot write {file}"))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole() {
+        let guard = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(guard.path()).unwrap();
+        let file = dir.join("new/results.json");
+        write(&file, "a long text").unwrap();
+        write(&file, "short").unwrap();
+        assert_eq!(fs_err::read_to_string(&file).unwrap(), "short");
+        assert_eq!(fs_err::read_dir(dir.join("new")).unwrap().count(), 1);
+        // A folder in its place is an error, and nothing is left behind.
+        assert!(write(&dir.join("new"), "text").is_err());
+        assert_eq!(fs_err::read_dir(dir).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Our own command line, from outside: every kind of error has its exit code.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::judge::exit;
+use super::{Ending, Runner, tree};
+use crate::host;
+use crate::stages::boot::accel::{self, AccelRequest};
+use crate::stages::build::Built;
+
+/// Wrong usage: the arguments, and a word of the message.
+const USAGE: [(&[&str], &str); 13] = [
+    (&[], "Usage"),
+    (&["frobnicate"], "unrecognized subcommand"),
+    (&["build", "--frobnicate"], "unexpected argument"),
+    (&["boot", "--cpus", "2"], "--kernel"),
+    (&["boot", "--kernel", "patched", "--cpus", "0"], "0 is not in 1..=512"),
+    (&["boot", "--kernel", "patched", "--cpus", "513"], "513 is not in 1..=512"),
+    (&["boot", "--kernel", "patched", "--cpus", "4", "--topology", "cores=3"], "makes 3 CPUs"),
+    (&["boot", "--kernel", "patched", "--cpus", "4", "--topology", "dies=4"], "`dies` is none of"),
+    (&["boot", "--kernel", "patched", "--cpus", "4", "--window", "0"], "nor a number above 0"),
+    (&["boot", "--kernel", "patched", "--cpus", "4", "--parallel", "2"], "possible values: 0, 1"),
+    (
+        &["boot", "--kernel", "patched", "--cpus", "4", "--icount", "--accel", "kvm"],
+        "which KVM cannot",
+    ),
+    (&["boot", "--kernel", "/nonexistent", "--cpus", "1"], "give a Linux tree or an arm64 Image"),
+    (&["--tree", "/nonexistent", "fetch"], "give the folder of a Linux tree"),
+];
+
+/// Runs the cases that need no kernel.
+pub fn run(runner: &mut Runner<'_>) {
+    for (arguments, word) in USAGE {
+        let name = match arguments {
+            [] => "no verb exits with 2".to_owned(),
+            arguments => format!("`{}` exits with 2", arguments.join(" ")),
+        };
+        command(runner, &name, arguments, (2, &[word]));
+    }
+
+    let forced = ["boot", "--kernel", "patched", "--cpus", "1", "--accel", "kvm"];
+    let name = "forced KVM where there is none exits with 3";
+    runner.case(name, &shown(&forced), |runner| {
+        if accel::choose(AccelRequest::Kvm, false, &accel::Host::probe()).is_ok() {
+            return Ok(Ending::Skipped("this host has KVM".to_owned()));
+        }
+        let (code, text) = runner.output(name, ours(runner, &forced)?)?;
+        Ok(Ending::of(exit(code, &text, 3, &["--accel kvm: "])))
+    });
+
+    with_tree(runner, "a tree that no patch fits exits with 1", "apply --kernel patched", |_| {
+        Ok(Ok(Vec::new()))
+    });
+    let verb = "build --kernel pristine --preset guest-minimal";
+    with_tree(runner, "a lost Kconfig line exits with 1", verb, |runner| {
+        // Our bindgen lies in the usual cache, not in the one of this case.
+        Ok(match host::toolchain(runner.context) {
+            Ok(toolchain) => Ok(toolchain.make_variables),
+            Err(_) => Err("needs what `cargo xtask setup` installs".to_owned()),
+        })
+    });
+}
+
+/// Runs `verb` with a stand-in for a Linux tree and a cache of its own. `variables` gives make
+/// variables, or the reason why the case cannot be run.
+fn with_tree(
+    runner: &mut Runner<'_>,
+    name: &str,
+    verb: &str,
+    variables: impl FnOnce(&Runner<'_>) -> Result<Result<Vec<(String, String)>, String>>,
+) {
+    let reproduce = format!("cargo xtask --tree A_TREE_OF_ANOTHER_KERNEL {verb}");
+    let words: &[&str] = match verb.starts_with("apply") {
+        true => &["0001-", ".patch"],
+        false => &["the configuration lacks what was asked for", "CONFIG_SMP=y came out as n"],
+    };
+    runner.case(name, &reproduce, |runner| {
+        let variables = match variables(runner)? {
+            Ok(variables) => variables,
+            Err(reason) => return Ok(Ending::Skipped(reason)),
+        };
+        let scratch = runner.scratch()?;
+        let dir = Utf8Path::from_path(scratch.path()).context("a folder that is not UTF-8")?;
+        let (linux, cache) = (dir.join("linux"), dir.join("cache"));
+        tree::make(&linux)?;
+        let mut arguments = vec!["--tree", linux.as_str(), "--cache", cache.as_str()];
+        arguments.extend(verb.split(' '));
+        let variables: Vec<String> =
+            variables.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        arguments.extend(variables.iter().map(String::as_str));
+        let (code, text) = runner.output(name, ours(runner, &arguments)?)?;
+        Ok(Ending::of(exit(code, &text, 1, words)))
+    });
+}
+
+/// Runs the cases that boot the kernel `built`.
+pub fn run_with_kernel(runner: &mut Runner<'_>, built: Option<&Built>) {
+    let Some(built) = built else {
+        runner.case("the exit codes of boot", "cargo xtask build", |_| {
+            Ok(Ending::Skipped("the kernel was not built".to_owned()))
+        });
+        return;
+    };
+    let module = built.module.clone().unwrap_or_default();
+    let steps = runner.folder.join("sleep.steps.json");
+    let json = runner.folder.join("boot.json");
+    let boot = |further: &[&str]| {
+        let kernel = ["boot", "--kernel", built.image.as_str(), "--cpus", "2", "--accel", "tcg"];
+        kernel.iter().chain(further).map(|&word| word.to_owned()).collect::<Vec<_>>()
+    };
+    let written = fs_err::write(&steps, r#"[{"do": "sleep", "milliseconds": 600000}]"#);
+    let cases: [(&str, Vec<String>, i32, &[&str]); 4] = [
+        (
+            "a boot exits with 0",
+            boot(&["--module", module.as_str(), "--json", json.as_str()]),
+            0,
+            &["total by the timeline", "CPUs online 0-1"],
+        ),
+        (
+            "a time limit exits with 124",
+            boot(&["--limit", "4", "--steps", steps.as_str()]),
+            124,
+            &["hang: no end within 4s"],
+        ),
+        (
+            "a panic exits with 1",
+            boot(&["--append", "rdinit=/nonexistent"]),
+            1,
+            &["panic: line ", "Kernel panic - not syncing", "the console's last lines:"],
+        ),
+        (
+            "steps that are not there exit with 2",
+            boot(&["--append", "maxcpus=1", "--steps", "/nonexistent"]),
+            2,
+            &["--steps: "],
+        ),
+    ];
+    if let Err(error) = written {
+        eprintln!("{error}");
+    }
+    for (name, arguments, code, words) in cases {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        command(runner, name, &arguments, (code, words));
+    }
+    let name = "the results of a boot are whole";
+    runner.case(name, &shown(&["boot", "--kernel", "patched", "--cpus", "2"]), |_| {
+        let results = bringup_model::results::Results::from_json(&fs_err::read_to_string(&json)?)?;
+        let whole = matches!(results.runs.as_slice(), [run] if run.ok && run.bringup_ns.is_some());
+        Ok(match whole {
+            true => Ending::Passed,
+            false => Ending::failed(format!("{json} is not about one good run with a timeline")),
+        })
+    });
+}
+
+/// A case that runs our own program and looks at its exit code and its words.
+fn command(runner: &mut Runner<'_>, name: &str, arguments: &[&str], (code, words): (i32, &[&str])) {
+    runner.case(name, &shown(arguments), |runner| {
+        let (found, text) = runner.output(name, ours(runner, arguments)?)?;
+        Ok(Ending::of(exit(found, &text, code, words)))
+    });
+}
+
+/// Our own program with `arguments`, in the same cache.
+fn ours(runner: &Runner<'_>, arguments: &[&str]) -> Result<Command> {
+    let program = std::env::current_exe().context("cannot find our own program")?;
+    let program = Utf8PathBuf::try_from(program)?;
+    let mut command = Command::from(runner.context.sh.cmd(program).args(arguments));
+    command.env("BRINGUP_CACHE", runner.context.cache.as_str());
+    command.current_dir(&runner.context.repo);
+    Ok(command)
+}
+
+fn shown(arguments: &[&str]) -> String {
+    let words = ["cargo", "xtask"].into_iter().chain(arguments.iter().copied());
+    // None of ours holds the NUL that cannot be quoted.
+    shlex::try_join(words).unwrap_or_default()
+}

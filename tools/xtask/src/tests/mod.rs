@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What `cargo xtask test` runs: one file per kind of case, the judgement apart from the running.
+//!
+//! Not to be confused with the unit tests beside the code, which are one of the cases here.
+
+mod boots;
+mod command_line;
+mod judge;
+mod module;
+mod report;
+mod tree;
+mod workspace;
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use camino::Utf8PathBuf;
+
+use crate::context::Context;
+use crate::error::Failure;
+use crate::process::{self, End};
+use crate::progress::Progress;
+use crate::stages::build::{self, Built};
+use crate::stages::{self, Kernel};
+use crate::{host, output};
+pub use report::{Case, Ending};
+
+/// No command of a test takes as long, kernel builds apart.
+const LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// The kernels that the cases boot; `None` for one that could not be built.
+struct Kernels {
+    base: Option<Built>,
+    patched: Option<Built>,
+    untimed: Option<Built>,
+    pristine: Option<Built>,
+}
+
+/// What cases are given and where they leave their results.
+struct Runner<'a> {
+    context: &'a Context,
+    /// Logs and results of the cases.
+    folder: Utf8PathBuf,
+    cases: Vec<Case>,
+}
+
+/// Runs every case, or with `quick` those that need no kernel. An error says how many failed.
+pub fn run(context: &Context, quick: bool) -> Result<()> {
+    let folder = context.output.join("test");
+    fs_err::create_dir_all(folder.join("logs"))?;
+    let mut runner = Runner { context, folder, cases: Vec::new() };
+    if !quick {
+        host::ensure(context)?;
+    }
+    workspace::run(&mut runner);
+    command_line::run(&mut runner);
+    if !quick {
+        let kernels = Kernels {
+            patched: runner.kernel(Kernel::Patched, "guest"),
+            base: runner.kernel(Kernel::Base, "guest"),
+            untimed: runner.kernel(Kernel::Patched, "guest-untimed"),
+            pristine: runner.kernel(Kernel::Pristine, "guest"),
+        };
+        command_line::run_with_kernel(&mut runner, kernels.patched.as_ref());
+        module::run(&mut runner, kernels.patched.as_ref());
+        boots::run(&mut runner, &kernels);
+    }
+    output::write(&runner.folder.join("results.ktap"), &report::ktap(&runner.cases))?;
+    println!("{}", report::closing_line(&runner.cases));
+    match report::failed(&runner.cases) {
+        0 => Ok(()),
+        1 => Err(Failure::Check("a test failed".to_owned()).into()),
+        count => Err(Failure::Check(format!("{count} tests failed")).into()),
+    }
+}
+
+impl Runner<'_> {
+    /// Runs one case and says what came of it. An error is a failure whose command is `reproduce`.
+    fn case(&mut self, name: &str, reproduce: &str, body: impl FnOnce(&Self) -> Result<Ending>) {
+        let progress = Progress::on_terminal(format!("test {name}"));
+        self.timed(name, reproduce, |runner| {
+            let ending = body(runner);
+            drop(progress);
+            ending
+        });
+    }
+
+    /// As [`Self::case`], for a body that shows its progress itself.
+    fn timed(&mut self, name: &str, reproduce: &str, body: impl FnOnce(&Self) -> Result<Ending>) {
+        let start = Instant::now();
+        let ending = body(self).unwrap_or_else(|error| Ending::failed(format!("{error:#}")));
+        let case = Case {
+            name: name.to_owned(),
+            ending,
+            elapsed: start.elapsed(),
+            reproduce: reproduce.to_owned(),
+        };
+        println!("{case}");
+        self.cases.push(case);
+    }
+
+    /// Prepares a kernel, which is a case of its own.
+    fn kernel(&mut self, kernel: Kernel, preset: &str) -> Option<Built> {
+        let mut built = None;
+        let name = format!("build {kernel} with {preset}");
+        let reproduce = format!("cargo xtask build --kernel {kernel} --preset {preset}");
+        self.timed(&name, &reproduce, |runner| {
+            built = Some(stages::prepare(runner.context, &kernel, preset, build::LIMIT)?);
+            Ok(Ending::Passed)
+        });
+        built
+    }
+
+    /// Runs `command` with its output in the log `name`; returns how it ended and the output.
+    fn output(&self, name: &str, command: Command) -> Result<(Option<i32>, String)> {
+        let log = self.folder.join("logs").join(format!("{}.log", name.replace([' ', '/'], "-")));
+        let go_on = |_| process::Verdict::Continue;
+        let end = process::run_logged(command, &log, LIMIT, go_on)?;
+        let text = String::from_utf8_lossy(&fs_err::read(&log)?).into_owned();
+        match end {
+            End::Exited(status) => Ok((status.code(), text)),
+            End::TimedOut | End::Stopped => {
+                anyhow::bail!("was not done after {} s; its output is in {log}", LIMIT.as_secs())
+            }
+        }
+    }
+
+    /// A new empty folder, gone when dropped, on the same disk as all else that we build.
+    fn scratch(&self) -> Result<tempfile::TempDir> {
+        let folder = self.context.repo.join("target");
+        fs_err::create_dir_all(&folder)?;
+        tempfile::Builder::new()
+            .prefix("test-")
+            .tempdir_in(&folder)
+            .with_context(|| format!("cannot make a folder in {folder}"))
+    }
+}

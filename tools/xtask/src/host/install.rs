@@ -6,6 +6,7 @@ use std::io::IsTerminal as _;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use xshell::{Shell, cmd};
 
 use super::requirement::{BINDGEN, Supply};
 use super::system::System;
@@ -262,8 +263,8 @@ fn execute(words: &[String]) -> Result<()> {
     let (program, arguments) = words.split_first().context("an empty command line")?;
     let line = words.join(" ");
     eprintln!("$ {line}");
-    let status = Command::new(program)
-        .args(arguments)
+    let sh = Shell::new()?;
+    let status = Command::from(cmd!(sh, "{program} {arguments...}"))
         .status()
         .map_err(|error| Failure::Host(format!("cannot start `{program}`: {error}")))?;
     if status.success() {
@@ -284,8 +285,8 @@ fn install_bindgen(host: &Host<'_>, context: &Context) -> Result<()> {
     let build = context.cache.join("tools/bindgen-build");
     let arguments =
         ["install", "bindgen-cli", "--locked", "--force", "--version", BINDGEN, "--root"];
-    let mut command = Command::new("cargo");
-    command.args(arguments).arg(&root).current_dir(&context.cache);
+    let mut command = Command::from(cmd!(context.sh, "cargo {arguments...} {root}"));
+    command.current_dir(&context.cache);
     command.env("CARGO_TARGET_DIR", &build);
     // Set by the `cargo xtask` that started us; meant for our own crates.
     command.env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("RUSTFLAGS");

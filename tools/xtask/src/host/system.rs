@@ -5,6 +5,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use std::process::{Command, Stdio};
+use xshell::{Shell, cmd};
 
 /// A machine, as far as the checks look at it.
 pub trait System: Sync {
@@ -40,8 +41,8 @@ pub struct ThisMachine;
 
 impl System for ThisMachine {
     fn output(&self, program: &str, arguments: &[&str]) -> Option<String> {
-        let output = Command::new(program)
-            .args(arguments)
+        let sh = Shell::new().ok()?;
+        let output = Command::from(cmd!(sh, "{program} {arguments...}"))
             // Version lines are read; they must not be translated.
             .env("LC_ALL", "C")
             .stdin(Stdio::null())

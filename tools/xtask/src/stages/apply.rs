@@ -23,6 +23,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest as _, Sha256};
+use xshell::cmd;
 
 use self::git::Git;
 pub use self::series::hex;
@@ -80,7 +81,7 @@ impl Tree {
     /// Keeps other runs from changing the tree while it is built. An error if one already has.
     pub fn hold(&self, context: &Context) -> Result<Lock> {
         let lock = context.lock_shared(&tree_lock(&self.name()))?;
-        if Git::new(&self.dir).head()? != self.commit {
+        if Git::new(&context.sh, &self.dir).head()? != self.commit {
             bail!(Failure::Check(format!(
                 "another run has put other patches on {} meanwhile; run this again",
                 self.dir
@@ -157,12 +158,12 @@ fn bring_up(
     let commit = {
         let _lock = context.lock(&format!("kernels-{name}"))?;
         make_repository(context, source, &home)?;
-        make_commits(source, &home, patches)?
+        make_commits(context, source, &home, patches)?
     };
 
     let folder = folder(kernel);
     let work_tree = WorkTree {
-        repository: Git::new(&home.join("pristine/tree")),
+        repository: Git::new(&context.sh, &home.join("pristine/tree")),
         dir: home.join(folder).join("tree"),
         lock: tree_lock(&format!("{name}-{folder}")),
     };
@@ -197,10 +198,8 @@ fn make_repository(context: &Context, source: &Source, home: &Utf8Path) -> Resul
 
     // Into our cache that is, so `--no-same-owner` also where we are root.
     let untar = |archive: &Utf8Path, strip: &str| {
-        let mut command = Command::new("tar");
-        command.args(["--extract", "--no-same-owner", strip, "--directory", new_tree.as_str()]);
-        command.arg("--file").arg(archive);
-        command
+        let tar = cmd!(context.sh, "tar --extract --no-same-owner {strip} --directory {new_tree}");
+        Command::from(tar.arg("--file").arg(archive))
     };
     let what = format!("unpacking Linux {}", source.version);
     let mut add = vec!["add", "--all"];
@@ -212,7 +211,7 @@ fn make_repository(context: &Context, source: &Source, home: &Utf8Path) -> Resul
         }
         Origin::Git(dir) => {
             let archive = new.join("source.tar");
-            let mut command = Git::new(dir).command();
+            let mut command = Git::new(&context.sh, dir).command();
             // Reading a checkout that belongs to somebody else is fine.
             command.args(["-c", "safe.directory=*", "archive", "--format=tar", "--output"]);
             command.arg(&archive).arg("HEAD");
@@ -223,16 +222,14 @@ fn make_repository(context: &Context, source: &Source, home: &Utf8Path) -> Resul
         }
         Origin::Plain(dir) => {
             let archive = new.join("source.tar");
-            let mut command = Command::new("tar");
-            command.args(["--create", "--exclude=.git", "--directory", dir.as_str(), "--file"]);
-            command.arg(&archive).arg(".");
-            long(command, &log, &what)?;
+            let tar = cmd!(context.sh, "tar --create --exclude=.git --directory {dir}");
+            long(tar.arg("--file").arg(&archive).arg(".").into(), &log, &what)?;
             long(untar(&archive, "--strip-components=0"), &log, &what)?;
             fs_err::remove_file(&archive)?;
         }
     }
 
-    let git = Git::new(&new_tree);
+    let git = Git::new(&context.sh, &new_tree);
     git.run(["init", "--quiet", "--initial-branch=source", "--template="])?;
     git.run(["config", "gc.auto", "0"])?;
     let mut command = git.command();
@@ -250,8 +247,13 @@ fn make_repository(context: &Context, source: &Source, home: &Utf8Path) -> Resul
 }
 
 /// The commit of the source plus `patches`; applies those that have no commit yet.
-fn make_commits(source: &Source, home: &Utf8Path, patches: &[Patch]) -> Result<String> {
-    let git = Git::new(&home.join("pristine/tree"));
+fn make_commits(
+    context: &Context,
+    source: &Source,
+    home: &Utf8Path,
+    patches: &[Patch],
+) -> Result<String> {
+    let git = Git::new(&context.sh, &home.join("pristine/tree"));
     let base = git.run(["rev-parse", "--verify", "refs/heads/source"])?;
     let names = chain(&base, patches);
     let listed = git.run(["for-each-ref", "--format=%(refname) %(objectname)", "refs/series"])?;
@@ -273,7 +275,7 @@ fn make_commits(source: &Source, home: &Utf8Path, patches: &[Patch]) -> Result<S
     remove(&scratch)?;
     git.run(["worktree", "prune"])?;
     git.run(["worktree", "add", "--quiet", "--detach", "--no-checkout", scratch.as_str(), &start])?;
-    let result = apply_patches(source, &Git::new(&scratch), &start, patches);
+    let result = apply_patches(source, &git.within(&scratch), &start, patches);
     remove(&scratch)?;
     git.run(["worktree", "prune"])?;
     let (commits, error) = result?;
@@ -351,6 +353,10 @@ struct WorkTree {
 }
 
 impl WorkTree {
+    fn git(&self) -> Git {
+        self.repository.within(&self.dir)
+    }
+
     /// Holds the commit that we last checked out: any other is somebody else's.
     fn commit_file(&self) -> Utf8PathBuf {
         self.dir.with_file_name("commit")
@@ -374,7 +380,7 @@ impl WorkTree {
         if !self.dir.join(".git").exists() {
             return self.create(context, commit);
         }
-        let git = Git::new(&self.dir);
+        let git = self.git();
         if by_hand == ByHand::Discard || self.updating_file().exists() {
             return self.reset(commit);
         }
@@ -390,12 +396,12 @@ impl WorkTree {
             return Ok(false);
         }
         let ours = fs_err::read_to_string(self.commit_file()).unwrap_or_default();
-        Ok(ours == commit && Git::new(&self.dir).head()? == commit)
+        Ok(ours == commit && self.git().head()? == commit)
     }
 
     /// An error if somebody has changed files or made commits here.
     fn check_untouched(&self) -> Result<()> {
-        let git = Git::new(&self.dir);
+        let git = self.git();
         let head = git.head()?;
         let ours = fs_err::read_to_string(self.commit_file()).unwrap_or_else(|_| head.clone());
         let what = if head != ours {
@@ -418,7 +424,7 @@ impl WorkTree {
 
     /// Makes the tree what `commit` says, whatever it is now.
     fn reset(&self, commit: &str) -> Result<()> {
-        let git = Git::new(&self.dir);
+        let git = self.git();
         fs_err::write(self.updating_file(), commit)?;
         let git_dir = git.run(["rev-parse", "--absolute-git-dir"])?;
         // A git that was killed leaves its lock behind; ours says that no other is at work.

@@ -76,7 +76,7 @@ impl Sources {
 /// package, in that order.
 pub fn run(context: &Context) -> Result<Source> {
     if let Some(dir) = &context.tree {
-        return tree::read(dir);
+        return tree::read(&context.sh, dir);
     }
     let sources = Sources::read()?;
     let _lock = context.lock("sources")?;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
+use xshell::{Shell, cmd};
 
 use super::apply::Tree;
 
@@ -60,6 +61,7 @@ fn toolchain(context: &Context) -> Result<Toolchain> {
 
 /// Calls the kernel's make.
 pub struct Kbuild {
+    sh: Shell,
     variables: Vec<(String, String)>,
     environment: Vec<(String, String)>,
     /// Tool name to version.
@@ -109,6 +111,7 @@ impl Kbuild {
             None => None,
         };
         Ok(Self {
+            sh: context.sh.clone(),
             variables: variables.into_iter().collect(),
             environment,
             versions: toolchain.versions,
@@ -142,7 +145,7 @@ impl Kbuild {
 
     /// A make command without a folder and without targets.
     pub fn command(&self) -> Command {
-        let mut command = Command::new("make");
+        let mut command = Command::from(cmd!(self.sh, "make"));
         command.args(self.variables.iter().map(|(key, value)| format!("{key}={value}")));
         // Of a make that we are run from, or about another build.
         for variable in ["MAKEFLAGS", "MAKELEVEL", "MFLAGS", "KBUILD_OUTPUT", "KBUILD_EXTMOD"] {

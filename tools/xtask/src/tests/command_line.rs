@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
+use xshell::cmd;
 
 use super::judge::exit;
 use super::{Ending, Runner, tree};
@@ -170,7 +171,7 @@ fn command(runner: &mut Runner<'_>, name: &str, arguments: &[&str], (code, words
 fn ours(runner: &Runner<'_>, arguments: &[&str]) -> Result<Command> {
     let program = std::env::current_exe().context("cannot find our own program")?;
     let program = Utf8PathBuf::try_from(program)?;
-    let mut command = Command::from(runner.context.sh.cmd(program).args(arguments));
+    let mut command = Command::from(cmd!(runner.context.sh, "{program} {arguments...}"));
     command.env("BRINGUP_CACHE", runner.context.cache.as_str());
     command.current_dir(&runner.context.repo);
     Ok(command)

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use camino::Utf8Path;
+use xshell::cmd;
 
 use super::judge::warning_free;
 use super::{Ending, Runner};
@@ -53,9 +54,8 @@ fn format(runner: &Runner<'_>, name: &str, built: &Built) -> Result<Ending> {
     let files = build::module_files(&sources)?;
     let files = files.iter().filter(|(file, _)| file.extension() == Some("rs"));
     let rules = built.configured.tree.dir.join(".rustfmt.toml");
-    let rustfmt = runner.context.sh.cmd("rustfmt").args(["--check", "--edition", "2021"]);
+    let rustfmt = cmd!(runner.context.sh, "rustfmt --check --edition 2021 --config-path {rules}");
     let mut rustfmt = Command::from(rustfmt);
-    rustfmt.args(["--config-path", rules.as_str()]);
     rustfmt.args(files.map(|(file, _)| sources.join(file)));
     let (code, text) = runner.output(name, rustfmt)?;
     Ok(super::workspace::success(code, &text))

@@ -5,6 +5,7 @@
 use std::process::Command;
 
 use anyhow::Result;
+use xshell::cmd;
 
 use super::{Ending, Runner};
 use crate::context::Context;
@@ -45,7 +46,7 @@ fn cargo(
 }
 
 fn command(context: &Context, arguments: &[&str]) -> Command {
-    let mut command = Command::from(context.sh.cmd("cargo").args(arguments));
+    let mut command = Command::from(cmd!(context.sh, "cargo {arguments...}"));
     // A snapshot that differs is a failure, not a file to be reviewed.
     command.current_dir(&context.repo).env("INSTA_UPDATE", "no").env("CARGO_TERM_COLOR", "never");
     command

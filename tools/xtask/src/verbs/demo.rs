@@ -21,6 +21,13 @@ use crate::{host, output};
 /// The configuration that has it all.
 const PRESET: &str = "guest";
 
+/// What is compared: the name, the kernel and `cpuhp.parallel`, which base does not know.
+const ARMS: [(&str, Kernel, Option<bool>); 3] = [
+    ("base", Kernel::Base, None),
+    ("p0", Kernel::Patched, Some(false)),
+    ("p1", Kernel::Patched, Some(true)),
+];
+
 /// Build, boot and compare base, parallel=0 and parallel=1
 ///
 /// Sets the host up, builds Linux with the recording patches alone (base) and with the whole
@@ -73,22 +80,20 @@ impl Demo {
     }
 }
 
-/// The three arms on each accelerator.
+/// Every arm on each accelerator; counting instructions where it is emulated.
 fn requests(base: &Built, patched: &Built, accels: &[AccelRequest], cpus: u32) -> Vec<BootRequest> {
-    let mut requests = Vec::new();
-    for &accel in accels {
-        for (label, built, parallel) in
-            [("base", base, None), ("p0", patched, Some(false)), ("p1", patched, Some(true))]
-        {
+    let on = |accel: AccelRequest| {
+        ARMS.into_iter().map(move |(label, kernel, parallel)| {
+            let built = if kernel == Kernel::Base { base } else { patched };
             let mut request = BootRequest::new(label, built.image.clone(), cpus);
             request.module.clone_from(&built.module);
             request.parallel = parallel;
             request.accel = accel;
             request.icount = accel == AccelRequest::Tcg;
-            requests.push(request);
-        }
-    }
-    requests
+            request
+        })
+    };
+    accels.iter().copied().flat_map(on).collect()
 }
 
 /// Why there is no KVM here. On an arm64 host the mend is of interest, elsewhere there is none.

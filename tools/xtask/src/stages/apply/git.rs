@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
+use xshell::{Shell, cmd};
 
 use crate::error::Failure;
 
@@ -29,19 +30,25 @@ const SETTINGS: [&str; 8] = [
 /// A repository or one of its work trees.
 #[derive(Debug, Clone)]
 pub struct Git {
+    sh: Shell,
     dir: Utf8PathBuf,
 }
 
 impl Git {
     /// Git in the folder `dir`.
-    pub fn new(dir: &Utf8Path) -> Self {
-        Self { dir: dir.to_owned() }
+    pub fn new(sh: &Shell, dir: &Utf8Path) -> Self {
+        Self { sh: sh.clone(), dir: dir.to_owned() }
+    }
+
+    /// Git in another folder.
+    pub fn within(&self, dir: &Utf8Path) -> Self {
+        Self::new(&self.sh, dir)
     }
 
     /// A git command in this folder, ready for its arguments.
     pub fn command(&self) -> Command {
-        let mut command = Command::new("git");
-        command.arg("-C").arg(&self.dir);
+        let dir = &self.dir;
+        let mut command = Command::from(cmd!(self.sh, "git -C {dir}"));
         for setting in SETTINGS {
             command.args(["-c", setting]);
         }

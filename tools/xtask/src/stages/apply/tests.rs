@@ -75,6 +75,10 @@ impl Lab {
     }
 }
 
+fn git(dir: &Utf8Path) -> Git {
+    Git::new(&xshell::Shell::new().unwrap(), dir)
+}
+
 fn lines(name: &str) -> String {
     (1..=9).map(|number| format!("{name} {number}\n")).collect()
 }
@@ -89,7 +93,7 @@ fn modified(tree: &Tree, name: &str) -> SystemTime {
 }
 
 fn subjects(tree: &Tree) -> Vec<String> {
-    let log = Git::new(&tree.dir).run(["log", "--reverse", "--format=%s by %an"]).unwrap();
+    let log = git(&tree.dir).run(["log", "--reverse", "--format=%s by %an"]).unwrap();
     log.lines().map(str::to_owned).collect()
 }
 
@@ -136,7 +140,7 @@ fn a_changed_patch_re_applies_itself_and_its_successors_only() {
     let before = lab.apply(Kernel::Patched, &old).unwrap();
     let times = ["cpu", "smp", "fork"].map(|name| modified(&before, name));
     let commits = |tree: &Tree| {
-        let log = Git::new(&tree.dir).run(["rev-list", "--reverse", "HEAD"]).unwrap();
+        let log = git(&tree.dir).run(["rev-list", "--reverse", "HEAD"]).unwrap();
         log.lines().map(str::to_owned).collect::<Vec<_>>()
     };
     let old_commits = commits(&before);
@@ -174,10 +178,10 @@ fn a_patch_that_does_not_apply_is_named_and_leaves_the_tree_as_it_was() {
     assert!(message.contains("0003-cpu.patch does not apply to Linux 7.3.4"), "{message}");
     assert!(message.contains("kernel/cpu.c: hunk 1 of 1, `@@ -4,3 +4,4 @@`"), "{message}");
     assert_eq!(error::exit_code(&error), std::process::ExitCode::from(1));
-    assert_eq!(Git::new(&before.dir).head().unwrap(), before.commit);
+    assert_eq!(git(&before.dir).head().unwrap(), before.commit);
     assert_eq!(modified(&before, "cpu"), time);
     assert_eq!(read(&before, "fork"), lines("fork"));
-    assert_eq!(Git::new(&before.dir).run(["status", "--porcelain"]).unwrap(), "");
+    assert_eq!(git(&before.dir).run(["status", "--porcelain"]).unwrap(), "");
     assert!(!lab.context.cache.join("kernels/7.3.4-0123456789ab/scratch").exists());
 
     // And it is no obstacle to what comes after.
@@ -235,7 +239,7 @@ fn a_run_that_was_killed_while_it_changed_files_is_mended() {
     let tree = lab.apply(Kernel::Patched, &first).unwrap();
     // What such a run leaves: the mark, git's lock, and files of the new state.
     fs_err::write(tree.dir.with_file_name("updating"), "x").unwrap();
-    let git_dir = Git::new(&tree.dir).run(["rev-parse", "--absolute-git-dir"]).unwrap();
+    let git_dir = git(&tree.dir).run(["rev-parse", "--absolute-git-dir"]).unwrap();
     fs_err::write(format!("{git_dir}/index.lock"), "").unwrap();
     fs_err::write(tree.dir.join("kernel/smp.c"), "half\n").unwrap();
     let more = [first[0].clone(), lab.patch(2, "smp", "two")];
@@ -281,7 +285,7 @@ fn a_users_tree_is_copied_and_never_written() {
     assert!(!tree.dir.join("kernel/cpu.o").exists());
     assert!(!linux.join(".git").exists());
 
-    let git = Git::new(&linux);
+    let git = git(&linux);
     git.run(["init", "--quiet", "--template="]).unwrap();
     git.run(["add", "--all"]).unwrap();
     git.run(["commit", "--quiet", "--message", "mine"]).unwrap();

@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use camino::Utf8PathBuf;
 use guest_protocol::{Action, Expect, JOB_PATH, Job, Step};
+use xshell::cmd;
 
 use super::BootRequest;
 use super::initramfs::{Entry, pack};
@@ -57,10 +58,9 @@ pub fn build(context: &Context) -> Result<Utf8PathBuf> {
     // A target folder of its own: the usual one may be locked by the cargo that runs us.
     let folder = context.repo.join("target/guest");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(&cargo)
+    let build = ["build", "--release", "--package", "guest-init", "--target", TARGET];
+    let output = Command::from(cmd!(context.sh, "{cargo} {build...} --target-dir {folder}"))
         .current_dir(&context.repo)
-        .args(["build", "--release", "--package", "guest-init", "--target", TARGET])
-        .args(["--target-dir", folder.as_str()])
         // Flags for the host's programs would replace those that the guest's linking needs.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")

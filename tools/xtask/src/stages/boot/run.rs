@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result, anyhow};
 use bringup_model::console;
 use camino::{Utf8Path, Utf8PathBuf};
 use guest_protocol::{Job, Report, parse_reports};
+use xshell::cmd;
 
 use super::accel::{self, Accel, Host};
 use super::guest;
@@ -69,7 +70,7 @@ pub struct StepOutcome {
 pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
     request.validate()?;
     check_image(&request.image)?;
-    let qemu_version = qemu_version()?;
+    let qemu_version = qemu_version(context)?;
     let (accel, why_not_kvm) = accel::choose(request.accel, request.icount, &Host::probe())?;
     if let Some(why) = why_not_kvm.filter(|_| !request.quiet) {
         eprintln!("emulating with TCG: {why}");
@@ -104,8 +105,7 @@ pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
         Progress::spinner(format!("{}, {} CPUs, {accel}", request.label, request.cpus))
     };
     let last_look = RefCell::new(Duration::ZERO);
-    let mut command = Command::new(QEMU);
-    command.args(&arguments);
+    let command = Command::from(cmd!(context.sh, "{QEMU} {arguments...}"));
     let start = Instant::now();
     let (end, host_cpu) = process::run_measured(command, &qemu_log, limit, |elapsed| {
         if elapsed - *last_look.borrow() >= LOOK {
@@ -196,8 +196,8 @@ fn is_bootable(start: &[u8]) -> bool {
 }
 
 /// QEMU's version, or what is to be done to have one.
-fn qemu_version() -> Result<String> {
-    let output = Command::new(QEMU).arg("--version").output().map_err(|error| {
+fn qemu_version(context: &Context) -> Result<String> {
+    let output = Command::from(cmd!(context.sh, "{QEMU} --version")).output().map_err(|error| {
         Failure::Host(format!(
             "{QEMU} cannot be started: {error}; mend: cargo xtask setup (package qemu-system-arm)"
         ))

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
+use xshell::{Shell, cmd};
 
 use super::tarball::{Cached, sha256_of};
 use super::{Source, Sources};
@@ -27,7 +28,7 @@ pub fn fetch(context: &Context, sources: &Sources, cached: &Cached) -> Result<So
     if !distribution.uses_apt() {
         bail!("{} has no apt", distribution.name);
     }
-    let apt = Apt::new(&context.cache.join("apt"), &distribution)?;
+    let apt = Apt::new(&context.sh, &context.cache.join("apt"), &distribution)?;
     let mirrors = apt.mirrors(&distribution.codename)?;
     let suites = suites(&sources.package.suites, &distribution);
     let mut refusals = Vec::new();
@@ -147,12 +148,13 @@ fn field<'a>(shown: &'a str, key: &str) -> Option<&'a str> {
 
 /// A private apt in a folder of our cache.
 struct Apt {
+    sh: Shell,
     dir: Utf8PathBuf,
     is_ubuntu: bool,
 }
 
 impl Apt {
-    fn new(dir: &Utf8Path, distribution: &Distribution) -> Result<Self> {
+    fn new(sh: &Shell, dir: &Utf8Path, distribution: &Distribution) -> Result<Self> {
         for below in ["etc", "lists/partial", "archives/partial"] {
             fs_err::create_dir_all(dir.join(below))?;
         }
@@ -164,7 +166,7 @@ impl Apt {
         let ubuntu = "ubuntu";
         let is_ubuntu =
             distribution.id == ubuntu || distribution.like.iter().any(|id| id == ubuntu);
-        Ok(Self { dir: dir.to_owned(), is_ubuntu })
+        Ok(Self { sh: sh.clone(), dir: dir.to_owned(), is_ubuntu })
     }
 
     /// Removes the folder: it has served its purpose.
@@ -176,9 +178,8 @@ impl Apt {
     fn mirrors(&self, codename: &str) -> Result<Vec<String>> {
         // Without lists, as in a fresh container, there is no release information to show.
         for options in [&[][..], &["--no-release-info"]] {
-            let output = Command::new("apt-get")
-                .arg("indextargets")
-                .args(options)
+            let indextargets = cmd!(self.sh, "apt-get indextargets {options...}");
+            let output = Command::from(indextargets)
                 .args(["--format", "$(REPO_URI) $(RELEASE)"])
                 .output()
                 .context("cannot start `apt-get`")?;
@@ -204,7 +205,7 @@ impl Apt {
     }
 
     fn command(&self, program: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program);
+        let mut command = Command::from(cmd!(self.sh, "{program}"));
         if program.starts_with("apt") {
             command.arg("-c").arg(self.dir.join("apt.conf"));
         }

@@ -12,6 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::File;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use xshell::{Shell, cmd};
 
 use super::tree::kernel_version;
 use super::{Origin, Source};
@@ -36,6 +37,7 @@ pub struct Note {
 
 /// The place of the tarball in the cache.
 pub struct Cached {
+    sh: Shell,
     dir: Utf8PathBuf,
     version: String,
 }
@@ -50,7 +52,7 @@ impl Cached {
     pub fn new(context: &Context, version: &str) -> Result<Self> {
         let dir = context.cache.join("sources");
         fs_err::create_dir_all(&dir)?;
-        Ok(Self { dir, version: version.to_owned() })
+        Ok(Self { sh: context.sh.clone(), dir, version: version.to_owned() })
     }
 
     /// The folder.
@@ -154,10 +156,10 @@ impl Cached {
         fs_err::create_dir(&folder)?;
         let progress = Progress::spinner(format!("Checking {}", self.file_name()));
         let log = folder.join("tar.log");
-        let mut tar = Command::new("tar");
-        tar.args(["-x", "--use-compress-program=xz -T0", "--strip-components=1", "-f"]).arg(file);
-        tar.arg("-C").arg(&folder).args(["--wildcards", "--no-wildcards-match-slash"]);
-        tar.args(["*/Makefile", "*/scripts/min-tool-version.sh"]);
+        let unpack = ["--use-compress-program=xz -T0", "--strip-components=1"];
+        let tar = cmd!(self.sh, "tar -x {unpack...} -f {file} -C {folder}");
+        let tar = tar.args(["--wildcards", "--no-wildcards-match-slash"]);
+        let tar = Command::from(tar.args(["*/Makefile", "*/scripts/min-tool-version.sh"]));
         let end = process::run_logged(tar, &log, Duration::from_secs(600), |_| Verdict::Continue)?;
         if !matches!(end, End::Exited(status) if status.success()) {
             let text = fs_err::read_to_string(&log).unwrap_or_default();
@@ -221,7 +223,11 @@ pub mod tests {
         fs_err::write(tree.join("Makefile"), makefile).unwrap();
         fs_err::write(tree.join("scripts/sub/Makefile"), "VERSION = 0\n").unwrap();
         fs_err::write(tree.join("scripts/min-tool-version.sh"), "echo 1.2.3\n").unwrap();
-        let cached = Cached { dir: dir.join("sources"), version: "7.3.4".to_owned() };
+        let cached = Cached {
+            sh: Shell::new().unwrap(),
+            dir: dir.join("sources"),
+            version: "7.3.4".to_owned(),
+        };
         fs_err::create_dir_all(&cached.dir).unwrap();
         let status = Command::new("tar")
             .args(["-c", "-J", "-f", cached.part().as_str(), "-C", dir.join("tree").as_str()])

@@ -10,6 +10,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use camino::Utf8Path;
 use sha2::{Digest as _, Sha256};
+use xshell::{Shell, cmd};
 
 use super::{Origin, Source};
 use crate::error::Failure;
@@ -18,9 +19,9 @@ use crate::error::Failure;
 const NEEDED: [&str; 3] = ["Makefile", "Kconfig", "arch/arm64"];
 
 /// Reads the tree `dir`. Anything that is not a Linux tree is bad usage.
-pub fn read(dir: &Utf8Path) -> Result<Source> {
+pub fn read(sh: &Shell, dir: &Utf8Path) -> Result<Source> {
     // A plain tree may lie inside somebody's git repository: only its own .git counts.
-    if dir.join(".git").exists() { read_git(dir) } else { read_plain(dir) }
+    if dir.join(".git").exists() { read_git(sh, dir) } else { read_plain(dir) }
 }
 
 fn wrong(dir: &Utf8Path, what: &str) -> anyhow::Error {
@@ -41,29 +42,26 @@ fn read_plain(dir: &Utf8Path) -> Result<Source> {
     Ok(Source { origin, version, sha256: hash_of(dir.as_std_path())? })
 }
 
-fn read_git(dir: &Utf8Path) -> Result<Source> {
+fn read_git(sh: &Shell, dir: &Utf8Path) -> Result<Source> {
     for name in NEEDED {
-        git(dir, &["cat-file", "-e", &format!("HEAD:{name}")])
+        git(sh, dir, &["cat-file", "-e", &format!("HEAD:{name}")])
             .map_err(|error| wrong(dir, &format!("its HEAD has no {name} ({error:#})")))?;
     }
-    let version = kernel_version(&git(dir, &["show", "HEAD:Makefile"])?)
+    let version = kernel_version(&git(sh, dir, &["show", "HEAD:Makefile"])?)
         .ok_or_else(|| wrong(dir, "its HEAD's Makefile names no version"))?;
-    let changed = git(dir, &["status", "--porcelain", "--untracked-files=no"])?;
+    let changed = git(sh, dir, &["status", "--porcelain", "--untracked-files=no"])?;
     if !changed.is_empty() {
         let count = changed.lines().count();
         eprintln!("note: {dir} has {count} changed files; its HEAD is what counts, without them");
     }
     // Of the files and not of the commit: a reworded commit message is no reason to build again.
-    let tree = git(dir, &["rev-parse", "HEAD^{tree}"])?;
+    let tree = git(sh, dir, &["rev-parse", "HEAD^{tree}"])?;
     let sha256 = format!("{:x}", Sha256::digest(format!("git tree {}", tree.trim())));
     Ok(Source { origin: Origin::Git(dir.to_owned()), version, sha256 })
 }
 
-fn git(dir: &Utf8Path, arguments: &[&str]) -> Result<String> {
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(dir)
-        .args(arguments)
+fn git(sh: &Shell, dir: &Utf8Path, arguments: &[&str]) -> Result<String> {
+    let output = Command::from(cmd!(sh, "git -C {dir} {arguments...}"))
         // Else `git status` would refresh the index of a tree that we must not write to.
         .env("GIT_OPTIONAL_LOCKS", "0")
         .env("LC_ALL", "C")
@@ -138,6 +136,10 @@ mod tests {
     const MAKEFILE: &str = "# SPDX-License-Identifier: GPL-2.0\nVERSION = 7\nPATCHLEVEL = 3\n\
         SUBLEVEL = 4\nEXTRAVERSION = -rc1\nNAME = X\n";
 
+    fn shell() -> Shell {
+        Shell::new().unwrap()
+    }
+
     fn tree() -> (tempfile::TempDir, Utf8PathBuf) {
         let guard = tempfile::tempdir().unwrap();
         let dir = Utf8PathBuf::try_from(guard.path().to_owned()).unwrap();
@@ -151,9 +153,9 @@ mod tests {
     fn commit(dir: &Utf8Path, message: &str) {
         let identity = ["-c", "user.name=t", "-c", "user.email=t@localhost"];
         let commit = ["commit", "-q", "--allow-empty", "-m", message];
-        git(dir, &["init", "-q"]).unwrap();
-        git(dir, &["add", "-A"]).unwrap();
-        git(dir, &[identity.as_slice(), &commit].concat()).unwrap();
+        git(&shell(), dir, &["init", "-q"]).unwrap();
+        git(&shell(), dir, &["add", "-A"]).unwrap();
+        git(&shell(), dir, &[identity.as_slice(), &commit].concat()).unwrap();
     }
 
     #[test]
@@ -169,32 +171,32 @@ mod tests {
     #[test]
     fn a_plain_tree_is_keyed_by_its_files() {
         let (_guard, dir) = tree();
-        let source = read(&dir).unwrap();
+        let source = read(&shell(), &dir).unwrap();
         assert_eq!(
             (source.version.as_str(), &source.origin),
             ("7.3.4-rc1", &Origin::Plain(dir.clone()))
         );
-        assert_eq!(read(&dir).unwrap().sha256, source.sha256);
+        assert_eq!(read(&shell(), &dir).unwrap().sha256, source.sha256);
         fs_err::write(dir.join("Kconfig"), "longer\n").unwrap();
-        assert_ne!(read(&dir).unwrap().sha256, source.sha256);
+        assert_ne!(read(&shell(), &dir).unwrap().sha256, source.sha256);
     }
 
     #[test]
     fn of_a_git_tree_the_head_counts() {
         let (_guard, dir) = tree();
         commit(&dir, "one");
-        let source = read(&dir).unwrap();
+        let source = read(&shell(), &dir).unwrap();
         assert_eq!(source.origin, Origin::Git(dir.clone()));
         // Neither a dirty file nor another message changes it; another content does.
         fs_err::write(dir.join("Makefile"), "VERSION = 9\n").unwrap();
-        let dirty = read(&dir).unwrap();
+        let dirty = read(&shell(), &dir).unwrap();
         assert_eq!((dirty.version, dirty.sha256), (source.version, source.sha256.clone()));
         fs_err::write(dir.join("Makefile"), MAKEFILE).unwrap();
         commit(&dir, "two");
-        assert_eq!(read(&dir).unwrap().sha256, source.sha256);
+        assert_eq!(read(&shell(), &dir).unwrap().sha256, source.sha256);
         fs_err::write(dir.join("Kconfig"), "y\n").unwrap();
         commit(&dir, "three");
-        assert_ne!(read(&dir).unwrap().sha256, source.sha256);
+        assert_ne!(read(&shell(), &dir).unwrap().sha256, source.sha256);
     }
 
     #[test]
@@ -206,13 +208,13 @@ mod tests {
                 false => fs_err::remove_file(dir.join(name)).unwrap(),
             }
             let code = |error: anyhow::Error| error.downcast_ref::<Failure>().map(Failure::code);
-            assert_eq!(code(read(&dir).unwrap_err()), Some(2), "plain, {name}");
+            assert_eq!(code(read(&shell(), &dir).unwrap_err()), Some(2), "plain, {name}");
             commit(&dir, "one");
-            assert_eq!(code(read(&dir).unwrap_err()), Some(2), "git, {name}");
+            assert_eq!(code(read(&shell(), &dir).unwrap_err()), Some(2), "git, {name}");
         }
         let (_guard, dir) = tree();
-        git(&dir, &["init", "-q"]).unwrap();
-        assert!(read(&dir).is_err(), "no commit yet");
+        git(&shell(), &dir, &["init", "-q"]).unwrap();
+        assert!(read(&shell(), &dir).is_err(), "no commit yet");
     }
 
     proptest! {

@@ -122,7 +122,9 @@ impl Kbuild {
     /// Everything but the sources that the result of a build depends on.
     pub fn fingerprint(&self) -> String {
         let mut text = String::new();
-        for (key, value) in self.variables.iter().chain(&self.environment) {
+        // Cargo and sudo change the search path; what it finds is told by the versions.
+        let environment = self.environment.iter().filter(|(key, _)| key != "PATH");
+        for (key, value) in self.variables.iter().chain(environment) {
             let _ = writeln!(text, "{key}={value}");
         }
         for (tool, version) in &self.versions {
@@ -211,6 +213,20 @@ pub fn run(command: Command, what: &str, file: &Utf8Path, limit: Duration) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_search_path_is_not_part_of_a_builds_identity() {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let kbuild = |path: &str, flags: &str| Kbuild {
+            sh: Shell::new().unwrap(),
+            variables: vec![pair("KCFLAGS", flags)],
+            environment: vec![pair("PATH", path)],
+            versions: BTreeMap::new(),
+            output: None,
+        };
+        assert_eq!(kbuild("/a", "").fingerprint(), kbuild("/b", "").fingerprint());
+        assert_ne!(kbuild("/a", "").fingerprint(), kbuild("/a", "-O3").fingerprint());
+    }
 
     #[test]
     fn llvm_is_a_suffix_a_folder_or_nothing() {

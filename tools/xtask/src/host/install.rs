@@ -4,6 +4,7 @@
 
 use std::io::IsTerminal as _;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use xshell::{Shell, cmd};
@@ -13,6 +14,11 @@ use super::system::System;
 use super::{Finding, Host, lacks, llvm};
 use crate::context::Context;
 use crate::error::Failure;
+use crate::process::{self, End};
+use crate::progress::Progress;
+
+/// It took three minutes on two busy cores.
+const BINDGEN_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// What is to be installed, each with the requirements that ask for it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -291,20 +297,28 @@ fn install_bindgen(host: &Host<'_>, context: &Context) -> Result<()> {
     // Set by the `cargo xtask` that started us; meant for our own crates.
     command.env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("RUSTFLAGS");
     eprintln!("$ cargo {} {root}", arguments.join(" "));
-    let status = command
-        .status()
-        .map_err(|error| Failure::Host(format!("cannot start `cargo`: {error}")))?;
+    let log = context.cache.join("tools/bindgen.log");
+    let progress = Progress::spinner(format!("installing bindgen-cli {BINDGEN}"));
+    let end = process::run_logged(command, &log, BINDGEN_LIMIT, |_| process::Verdict::Continue)?;
     if build.exists() {
         fs_err::remove_dir_all(&build)?;
     }
-    if status.success() {
-        return Ok(());
+    match end {
+        End::Exited(status) if status.success() => {
+            progress.done("done");
+            Ok(())
+        }
+        End::Exited(status) => Err(Failure::Host(format!(
+            "cargo could not install bindgen-cli {BINDGEN} ({status}); see {log}, \
+             then run: cargo xtask setup"
+        ))
+        .into()),
+        End::TimedOut | End::Stopped => Err(Failure::TimeLimit(format!(
+            "bindgen-cli was not installed after {} minutes; see {log}",
+            BINDGEN_LIMIT.as_secs() / 60
+        ))
+        .into()),
     }
-    Err(Failure::Host(format!(
-        "cargo could not install bindgen-cli {BINDGEN} ({status}); see its output above, \
-         then run: cargo xtask setup"
-    ))
-    .into())
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use xshell::cmd;
 
 use super::judge::exit;
-use super::{Ending, Runner, tree};
+use super::{Ending, LIMIT, Runner, tree};
 use crate::host;
+use crate::process::{self, End};
 use crate::stages::boot::accel::{self, AccelRequest};
 use crate::stages::build::Built;
 
@@ -115,7 +116,7 @@ pub fn run_with_kernel(runner: &mut Runner<'_>, built: Option<&Built>) {
         kernel.iter().chain(further).map(|&word| word.to_owned()).collect::<Vec<_>>()
     };
     let written = fs_err::write(&steps, r#"[{"do": "sleep", "milliseconds": 600000}]"#);
-    let cases: [(&str, Vec<String>, i32, &[&str]); 4] = [
+    let cases: [(&str, Vec<String>, i32, &[&str]); 6] = [
         (
             "a boot exits with 0",
             boot(&["--module", module.as_str(), "--json", json.as_str()]),
@@ -134,6 +135,13 @@ pub fn run_with_kernel(runner: &mut Runner<'_>, built: Option<&Built>) {
             1,
             &["panic: line ", "Kernel panic - not syncing", "the console's last lines:"],
         ),
+        ("QEMU that ends at once exits with 1", boot(&["--memory", "99999999999"]), 1, &["qemu: "]),
+        (
+            "a guest that cannot report exits with 1",
+            boot(&["--append", "initcall_blacklist=virtio_console_init"]),
+            1,
+            &["never-reported: ", "the console's last lines:"],
+        ),
         (
             "steps that are not there exit with 2",
             boot(&["--append", "maxcpus=1", "--steps", "/nonexistent"]),
@@ -148,6 +156,28 @@ pub fn run_with_kernel(runner: &mut Runner<'_>, built: Option<&Built>) {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         command(runner, name, &arguments, (code, words));
     }
+    let name = "ten boots at once do not collide";
+    let one = boot(&["--module", module.as_str(), "--limit", "300"]);
+    let one: Vec<&str> = one.iter().map(String::as_str).collect();
+    runner.case(name, &shown(&one), |runner| {
+        let commands = (0..10).map(|_| ours(runner, &one)).collect::<Result<Vec<_>>>()?;
+        let logs = runner.folder.join("logs");
+        let ends = std::thread::scope(|scope| {
+            let boots: Vec<_> = (commands.into_iter().enumerate())
+                .map(|(number, command)| {
+                    let log = logs.join(format!("ten-at-once-{number}.log"));
+                    let go_on = |_| process::Verdict::Continue;
+                    scope.spawn(move || process::run_logged(command, &log, LIMIT, go_on))
+                })
+                .collect();
+            boots.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Vec<_>>()
+        });
+        let good = |end: &std::thread::Result<Result<End>>| matches!(end, Ok(Ok(End::Exited(status))) if status.success());
+        Ok(match ends.iter().filter(|end| !good(end)).count() {
+            0 => Ending::Passed,
+            bad => Ending::failed(format!("{bad} of ten failed; see {logs}/ten-at-once-*.log")),
+        })
+    });
     let name = "the results of a boot are whole";
     runner.case(name, &shown(&["boot", "--kernel", "patched", "--cpus", "2"]), |_| {
         let results = bringup_model::results::Results::from_json(&fs_err::read_to_string(&json)?)?;

@@ -153,6 +153,9 @@ impl Kbuild {
         for variable in ["MAKEFLAGS", "MAKELEVEL", "MFLAGS", "KBUILD_OUTPUT", "KBUILD_EXTMOD"] {
             command.env_remove(variable);
         }
+        // Set by the `cargo xtask` that runs us, about our own crates; clippy takes it for the
+        // oldest Rust that the kernel is for.
+        command.env_remove("CARGO_PKG_RUST_VERSION");
         command.envs(self.environment.iter().map(|(key, value)| (key, value))).env("LC_ALL", "C");
         command
     }

@@ -15,7 +15,7 @@ use super::kbuild::{self, Kbuild};
 use crate::context::Context;
 use crate::error::Failure;
 
-/// A whole build takes about four minutes on two cores.
+/// A whole build takes four to seven minutes on two cores.
 pub const LIMIT: Duration = Duration::from_secs(60 * 60);
 
 /// What a boot needs.

@@ -188,6 +188,7 @@ mod tests {
         assert_eq!(Llvm::named("-19").program("clang"), "clang-19");
         assert_eq!(Llvm::named("/opt/llvm/bin/").program("ld.lld"), "/opt/llvm/bin/ld.lld");
         assert_eq!(Llvm::named("1").program("llvm-ar"), "llvm-ar");
+        assert_eq!(Llvm::named("1").program("clang"), "clang");
     }
 
     #[test]

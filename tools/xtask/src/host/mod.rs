@@ -21,12 +21,17 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::stages::fetch;
 pub use distribution::Distribution;
-use llvm::Llvm;
+pub use llvm::Llvm;
 use minimum::Minimums;
 use requirement::{BINDGEN, Minimum, Probe, REQUIREMENTS, Requirement, Supply};
 use system::{System, ThisMachine};
 pub use toolchain::{Toolchain, toolchain};
 use version::Version;
+
+/// Whether `program` is in the search path.
+pub fn has(program: &str) -> bool {
+    ThisMachine.find(program).is_some()
+}
 
 /// What was found about one thing; the rows of `doctor`.
 #[derive(Debug, Clone, Serialize)]

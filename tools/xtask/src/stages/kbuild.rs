@@ -35,17 +35,6 @@ const FIXED: [(&str, &str); 5] = [
 const INFLUENCES: [&str; 5] =
     ["KCFLAGS", "KRUSTFLAGS", "RUST_LIB_SRC", "LIBCLANG_PATH", "RUSTUP_TOOLCHAIN"];
 
-/// The program that `LLVM=llvm` stands for: a suffix, a folder, or 1 for plain names.
-fn llvm_tool(llvm: &str, tool: &str) -> String {
-    if llvm.ends_with('/') {
-        format!("{llvm}{tool}")
-    } else if llvm.starts_with('-') {
-        format!("{tool}{llvm}")
-    } else {
-        tool.to_owned()
-    }
-}
-
 /// A make variable that the user set, on our command line or in the environment.
 fn variable(context: &Context, name: &str) -> Option<String> {
     let set = context.make_variables.iter().rev().find(|(key, _)| key == name);
@@ -83,19 +72,14 @@ impl Kbuild {
                 )));
             }
         }
-        if !found("make") {
-            bail!(Failure::Host(
-                "this host lacks make; `cargo xtask setup` installs what is missing".to_owned()
-            ));
-        }
         let toolchain = toolchain(context)?;
         let mut variables: BTreeMap<String, String> =
             toolchain.make_variables.into_iter().collect();
         let mut environment = toolchain.environment;
         environment.extend(FIXED.map(|(key, value)| (key.to_owned(), value.to_owned())));
         let llvm = variable(context, "LLVM").or_else(|| variables.get("LLVM").cloned());
-        if found("ccache") {
-            let clang = llvm_tool(llvm.as_deref().unwrap_or("1"), "clang");
+        if host::has("ccache") {
+            let clang = host::Llvm::named(llvm.as_deref().unwrap_or("1")).program("clang");
             // Not HOSTCC: the kernel hands it to rustc as the linker, which must be one word.
             variables.insert("CC".to_owned(), format!("ccache {clang}"));
             environment.extend(ccache_environment(context));
@@ -174,12 +158,6 @@ fn ccache_environment(context: &Context) -> Vec<(String, String)> {
     environment
 }
 
-/// Whether `program` is in the search path.
-fn found(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
-}
-
 /// Runs `command`, a make, with its output in `file`; returns the output. Failure is an error
 /// that shows the first compiler errors.
 pub fn run(command: Command, what: &str, file: &Utf8Path, limit: Duration) -> Result<String> {
@@ -229,12 +207,5 @@ mod tests {
         };
         assert_eq!(kbuild("/a", "").fingerprint(), kbuild("/b", "").fingerprint());
         assert_ne!(kbuild("/a", "").fingerprint(), kbuild("/a", "-O3").fingerprint());
-    }
-
-    #[test]
-    fn llvm_is_a_suffix_a_folder_or_nothing() {
-        assert_eq!(llvm_tool("-19", "clang"), "clang-19");
-        assert_eq!(llvm_tool("/opt/llvm/bin/", "ld.lld"), "/opt/llvm/bin/ld.lld");
-        assert_eq!(llvm_tool("1", "clang"), "clang");
     }
 }

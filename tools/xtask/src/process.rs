@@ -128,6 +128,9 @@ pub fn run_measured(
     limit: Duration,
     mut watch: impl FnMut(Duration) -> Verdict,
 ) -> Result<(End, Option<Duration>)> {
+    if let Some(folder) = log.parent() {
+        fs_err::create_dir_all(folder)?;
+    }
     let output = fs_err::File::create(log)?.into_file();
     let errors = output.try_clone().context("cannot duplicate the log's file handle")?;
     let mut command = die_with_parent(&command);

@@ -10,6 +10,9 @@
 pub mod collect;
 pub mod console;
 pub mod dmesg;
+pub mod fault;
+
+pub mod profile;
 pub mod render;
 pub mod results;
 pub mod stats;

@@ -395,7 +395,10 @@ mod tests {
         machine.files.retain(|file, _| !file.as_str().contains("rustlib"));
         let plan = planned(&machine, &[19]);
         assert_eq!(names(&plan.components), ["rust-src"]);
-        assert_eq!(names(&plan.targets), ["aarch64-unknown-linux-musl", "aarch64-unknown-none"]);
+        assert_eq!(
+            names(&plan.targets),
+            ["aarch64-unknown-linux-musl", "aarch64-unknown-none-softfloat"]
+        );
         assert!(plan.packages.is_empty());
     }
 

@@ -486,7 +486,7 @@ mod tests {
         machine.files.retain(|file, _| !file.starts_with("/cache"));
         assert_eq!(mend(&machine, "rust-src"), "rustup component add rust-src");
         assert_eq!(mend(&machine, "bindgen"), "cargo xtask setup");
-        let target = "aarch64-unknown-none";
+        let target = "aarch64-unknown-none-softfloat";
         let name = "rust for aarch64-unknown-none";
         assert_eq!(mend(&machine, name), format!("rustup target add {target}"));
         let machine = machine.without("rustup");

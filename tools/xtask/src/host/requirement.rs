@@ -194,10 +194,10 @@ pub static REQUIREMENTS: [Requirement; 34] = [
         Supply::RustTarget("aarch64-unknown-linux-musl"),
     ),
     rust(
-        "rust for aarch64-unknown-none",
-        "programs without an operating system run on it",
-        Probe::RustTarget("aarch64-unknown-none"),
-        Supply::RustTarget("aarch64-unknown-none"),
+        "rust for aarch64-unknown-none-softfloat",
+        "the EL2 interposer runs on it",
+        Probe::RustTarget("aarch64-unknown-none-softfloat"),
+        Supply::RustTarget("aarch64-unknown-none-softfloat"),
     ),
     rust(
         "rustfmt",

@@ -6,6 +6,7 @@
 use bringup_model::collect::{self, Evidence};
 use bringup_model::results::{Clock, Failure, Run, Setup};
 
+use super::boot;
 use super::boot::accel::Accel;
 use super::boot::verdict::Verdict;
 use super::boot::{BootOutcome, BootRequest};
@@ -20,7 +21,7 @@ pub fn run(request: &BootRequest, outcome: &BootOutcome) -> Run {
         window: request.window.map(|window| window.to_string()),
         accel: outcome.accel.to_string(),
         clock: clock(outcome.accel, request.icount),
-        firmware: None,
+        firmware: boot::interposer::profile_name(request),
     };
     let file = |name: &str| outcome.files.get(name).map(String::as_str);
     let evidence = Evidence {
@@ -89,6 +90,7 @@ mod tests {
             console: "text".to_owned(),
             files: BTreeMap::from([("dmesg".to_owned(), log.to_owned())]),
             steps: Vec::new(),
+            trace: Vec::new(),
             elapsed: Duration::from_secs(1),
             host_cpu: None,
             accel,

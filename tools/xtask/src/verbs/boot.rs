@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use bringup_model::fault::Fault;
 use bringup_model::render::table::table;
 use bringup_model::results::Results;
 use camino::Utf8PathBuf;
@@ -15,6 +16,7 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::output;
 use crate::stages::boot::accel::{self, AccelRequest};
+use crate::stages::boot::firmware;
 use crate::stages::boot::plan::{Topology, Window};
 use crate::stages::boot::{self, BootRequest};
 use crate::stages::build::Built;
@@ -51,6 +53,12 @@ pub struct Boot {
     /// Count instructions instead of time, so that runs repeat exactly
     #[arg(long)]
     icount: bool,
+    /// Imitate this firmware, in TCG: the name of a profile or its file
+    #[arg(long, value_name = "PROFILE")]
+    firmware: Option<String>,
+    /// Make a CPU's start fail, several times if need be: cpu=N,kind=KIND[,arg=V]
+    #[arg(long, value_name = "FAULT")]
+    fault: Vec<Fault>,
     /// Further kernel parameters
     #[arg(long, value_name = "STR", allow_hyphen_values = true)]
     append: Vec<String>,
@@ -86,6 +94,9 @@ impl Boot {
         request.memory_mib = self.memory;
         request.parallel = self.parallel.as_deref().map(|parallel| parallel == "1");
         request.window = self.window;
+        request.firmware =
+            self.firmware.as_deref().map(|name| firmware::find(context, name)).transpose()?;
+        request.faults.clone_from(&self.fault);
         request.append = self.append.join(" ");
         request.steps = self.steps()?;
         request.limit = self.limit.map(Duration::from_secs);

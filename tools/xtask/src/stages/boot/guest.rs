@@ -2,25 +2,17 @@
 
 //! The guest's side: its program, its job, its initramfs.
 
-use std::process::Command;
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use guest_protocol::{Action, Expect, JOB_PATH, Job, Step};
-use xshell::cmd;
 
 use super::BootRequest;
 use super::initramfs::{Entry, pack};
+use super::program::{self, Program};
 use crate::context::Context;
-use crate::error::Failure;
-use crate::process::{self, End};
 
 /// What the guest program is built for.
 pub const TARGET: &str = "aarch64-unknown-linux-musl";
-
-/// The guest program is a matter of seconds, its dependencies' download apart.
-const BUILD_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// Where the module lies in the guest.
 pub const MODULE_PATH: &str = "/cpu_bringup.ko";
@@ -60,41 +52,9 @@ pub fn job(request: &BootRequest) -> Job {
 
 /// Builds the guest program, or finds it built, and returns its path.
 pub fn build(context: &Context) -> Result<Utf8PathBuf> {
-    // A target folder of its own: the usual one may be locked by the cargo that runs us.
-    let folder = context.repo.join("target/guest");
-    fs_err::create_dir_all(&folder)?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let build = ["build", "--release", "--package", "guest-init", "--target", TARGET];
-    let mut command = Command::from(cmd!(context.sh, "{cargo} {build...} --target-dir {folder}"));
-    command.current_dir(&context.repo);
-    // Flags for the host's programs would replace those that the guest's linking needs.
-    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-
-    // A log of our own: several boots may build at once, and cargo lets them wait for each other.
-    let log = tempfile::NamedTempFile::new_in(&folder)?;
-    let path = Utf8Path::from_path(log.path()).context("the target folder is not UTF-8")?;
-    match process::run_logged(command, path, BUILD_LIMIT, |_| process::Verdict::Continue)? {
-        End::Exited(status) if status.success() => {
-            Ok(folder.join(TARGET).join("release/guest-init"))
-        }
-        End::Exited(_) => {
-            let errors = fs_err::read_to_string(path)?;
-            Err(if errors.contains("may not be installed") {
-                Failure::Host(format!(
-                    "Rust's target for the guest program is missing; \
-                     mend: rustup target add {TARGET}"
-                ))
-            } else {
-                Failure::Check(format!("the guest program does not build:\n{errors}"))
-            }
-            .into())
-        }
-        End::TimedOut | End::Stopped => Err(Failure::TimeLimit(format!(
-            "the guest program was not built after {} minutes",
-            BUILD_LIMIT.as_secs() / 60
-        ))
-        .into()),
-    }
+    let what = "the guest program";
+    let program = Program { what, package: "guest-init", target: TARGET, folder: "guest" };
+    program::build(context, &program)
 }
 
 /// Packs the initramfs of a boot.

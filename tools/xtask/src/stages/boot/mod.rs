@@ -2,14 +2,20 @@
 
 //! Stage 5: a guest in QEMU, from its start to its verdict.
 //!
-//! [`plan`], [`accel`], [`initramfs`], [`verdict`] are pure; [`guest`] builds the guest program and
-//! writes its job, [`run`] runs QEMU.
+//! [`plan`], [`accel`], [`device_tree`], [`initramfs`], [`trace`], [`verdict`] are pure; [`guest`]
+//! builds the guest program and writes its job, [`interposer`] prepares the machine for slow or
+//! broken firmware, [`run`] runs QEMU.
 
 pub mod accel;
+mod device_tree;
+pub mod firmware;
 pub mod guest;
 mod initramfs;
+pub mod interposer;
 pub mod plan;
+mod program;
 mod run;
+mod trace;
 pub mod verdict;
 
 pub use plan::BootRequest;

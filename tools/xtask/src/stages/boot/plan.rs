@@ -7,6 +7,8 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+use bringup_model::fault::{self, Fault};
+use bringup_model::profile::Profile;
 use camino::{Utf8Path, Utf8PathBuf};
 use guest_protocol::{PORT, Step};
 
@@ -39,6 +41,10 @@ pub struct BootRequest {
     pub parallel: Option<bool>,
     /// `cpuhp.window=`, if to be given at all.
     pub window: Option<Window>,
+    /// The firmware to imitate; the machine's own if absent and no fault needs another.
+    pub firmware: Option<Profile>,
+    /// What goes wrong with CPUs.
+    pub faults: Vec<Fault>,
     /// Further kernel parameters.
     pub append: String,
     /// What the guest shall do after loading the module and before the results are read.
@@ -67,6 +73,8 @@ impl BootRequest {
             memory_mib: None,
             parallel: None,
             window: None,
+            firmware: None,
+            faults: Vec::new(),
             append: String::new(),
             steps: Vec::new(),
             limit: None,
@@ -97,10 +105,26 @@ impl BootRequest {
         if self.icount && self.accel == AccelRequest::Kvm {
             return usage("--icount counts instructions in TCG, which KVM cannot; drop one".into());
         }
+        let none = Profile::none();
+        let profile = self.firmware.as_ref().unwrap_or(&none);
+        fault::check(&self.faults, self.cpus, profile).map_err(Failure::Usage)?;
+        if self.needs_interposer() && self.accel == AccelRequest::Kvm {
+            return usage(
+                "firmware is imitated at EL2, which KVM does not give to a guest here; \
+                 drop --accel kvm, or --firmware and --fault"
+                    .into(),
+            );
+        }
         if self.memory_mib == Some(0) {
             return usage("a guest needs memory: give a number of MiB above 0".into());
         }
         Ok(())
+    }
+
+    /// Whether something at EL2 has to stand between the kernel and the machine's firmware.
+    pub fn needs_interposer(&self) -> bool {
+        self.firmware.is_some()
+            || self.faults.iter().any(|fault| !fault.kind.is_injected_by_kernel())
     }
 
     /// Guest memory in MiB: what a small kernel and its log need, and room for per-CPU data.
@@ -133,6 +157,7 @@ impl BootRequest {
         if let Some(window) = self.window {
             words.push(format!("cpuhp.window={window}"));
         }
+        words.extend(fault::kernel_parameter(&self.faults));
         let append = self.append.trim();
         if !append.is_empty() {
             words.push(append.to_owned());
@@ -150,6 +175,25 @@ pub struct RunFiles<'a> {
     pub console: &'a Utf8Path,
     /// Where the guest's reports go.
     pub report: &'a Utf8Path,
+    /// What stands between the kernel and the firmware, if anything.
+    pub interposer: Option<Interposed<'a>>,
+}
+
+/// Who starts the kernel, and from where.
+#[derive(Debug)]
+pub enum Interposed<'a> {
+    /// Nobody yet: only the device tree of such a machine is wanted, in this file.
+    DeviceTree(&'a Utf8Path),
+    /// The interposer.
+    Started {
+        /// What is put into memory before the start: the file and its address. The first one is the
+        /// program, at its first instruction.
+        loaded: &'a [(Utf8PathBuf, u64)],
+        /// MiB of memory that the kernel is not told of.
+        hidden_mib: u64,
+        /// Where its trace goes.
+        trace: &'a Utf8Path,
+    },
 }
 
 /// QEMU's arguments for `request` on a host with `host_cores` cores.
@@ -173,6 +217,12 @@ pub fn arguments(
     if request.icount {
         // No random seeds in the device tree: they would make runs differ.
         machine += ",dtb-randomness=off";
+    }
+    if files.interposer.is_some() {
+        machine += ",virtualization=on";
+    }
+    if let Some(Interposed::DeviceTree(file)) = files.interposer {
+        machine += &format!(",dumpdtb={}", option_value(file));
     }
     add(&["-machine", &machine]);
 
@@ -201,7 +251,11 @@ pub fn arguments(
         Some(topology) => add(&["-smp", &format!("{},{topology}", request.cpus)]),
         None => add(&["-smp", &request.cpus.to_string()]),
     }
-    add(&["-m", &format!("{}M", request.memory_mib())]);
+    let hidden_mib = match files.interposer {
+        Some(Interposed::Started { hidden_mib, .. }) => hidden_mib,
+        _ => 0,
+    };
+    add(&["-m", &format!("{}M", request.memory_mib() + hidden_mib)]);
 
     // The console has a file of its own; nothing is parsed out of it but the signs of failure.
     add(&["-chardev", &format!("file,id=console,path={}", option_value(files.console))]);
@@ -212,8 +266,21 @@ pub fn arguments(
     add(&["-device", "virtio-serial-device"]);
     add(&["-device", &format!("virtserialport,chardev=report,name={PORT}")]);
 
-    add(&["-kernel", request.image.as_str(), "-initrd", files.initrd.as_str()]);
-    add(&["-append", &request.kernel_parameters()]);
+    if let Some(Interposed::Started { loaded, trace, .. }) = files.interposer {
+        for (index, (file, address)) in loaded.iter().enumerate() {
+            // CPU 0 starts at the first one.
+            let start = if index == 0 { ",cpu-num=0" } else { "" };
+            let file = option_value(file);
+            let value = format!("loader,file={file},addr={address:#x},force-raw=on{start}");
+            add(&["-device", &value]);
+        }
+        // The interposer's trace: by semihosting, as it may not touch the machine's devices.
+        add(&["-chardev", &format!("file,id=trace,path={}", option_value(trace))]);
+        add(&["-semihosting-config", "enable=on,target=native,chardev=trace"]);
+    } else {
+        add(&["-kernel", request.image.as_str(), "-initrd", files.initrd.as_str()]);
+        add(&["-append", &request.kernel_parameters()]);
+    }
     arguments
 }
 
@@ -326,6 +393,7 @@ mod tests {
             initrd: "/run/initrd.cpio".into(),
             console: "/run/a,b/console.log".into(),
             report: "/run/report.jsonl".into(),
+            interposer: None,
         };
         // One option per line.
         arguments(request, accel, 4, &files).join(" ").replace(" -", "\n-")

@@ -13,18 +13,24 @@ use anyhow::{Context as _, Result, anyhow};
 use bringup_model::console;
 use camino::{Utf8Path, Utf8PathBuf};
 use guest_protocol::{Job, Report, parse_reports};
+use interposer_core::trace::Record;
 use xshell::cmd;
 
 use super::accel::{self, Accel, Host};
 use super::guest;
-use super::plan::{BootRequest, RunFiles, arguments};
+use super::interposer;
+use super::plan::{BootRequest, Interposed, RunFiles, arguments};
+use super::trace;
 use super::verdict::{self, Evidence, Verdict};
 use crate::context::Context;
 use crate::error::Failure;
-use crate::process;
+use crate::process::{self, End};
 use crate::progress::Progress;
 
 const QEMU: &str = "qemu-system-aarch64";
+
+/// QEMU only makes the machine and does not start it.
+const DUMP_LIMIT: Duration = Duration::from_secs(60);
 
 /// How often the progress line looks into the run's files.
 const LOOK: Duration = Duration::from_millis(500);
@@ -41,6 +47,8 @@ pub struct BootOutcome {
     pub files: BTreeMap<String, String>,
     /// How the steps of the job ended.
     pub steps: Vec<StepOutcome>,
+    /// What the interposer did, if there was one.
+    pub trace: Vec<Record>,
     /// From QEMU's start to its end.
     pub elapsed: Duration,
     /// Host CPU time of QEMU, in steps of 10 ms; none if it had to be killed.
@@ -93,7 +101,25 @@ pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
 
     let host_cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let host_cores = u32::try_from(host_cores).unwrap_or(u32::MAX);
-    let files = RunFiles { initrd: &initrd, console: &console_file, report: &report_file };
+    let mut files = RunFiles {
+        initrd: &initrd,
+        console: &console_file,
+        report: &report_file,
+        interposer: None,
+    };
+    let [tree, trace_file] = ["machine.dtb", "trace.bin"].map(|name| dir.join(name));
+    let interposed = if request.needs_interposer() {
+        files.interposer = Some(Interposed::DeviceTree(&tree));
+        dump_device_tree(context, &arguments(request, accel, host_cores, &files), &qemu_log)?;
+        Some(interposer::prepare(context, request, &dir, &fs_err::read(&tree)?)?)
+    } else {
+        None
+    };
+    files.interposer = interposed.as_ref().map(|loaded| Interposed::Started {
+        loaded,
+        hidden_mib: interposer::HIDDEN_MIB,
+        trace: &trace_file,
+    });
     let arguments = arguments(request, accel, host_cores, &files);
     let qemu_command = shell_command(&arguments)?;
     fs_err::write(dir.join("command"), format!("{qemu_command}\n"))?;
@@ -125,7 +151,20 @@ pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
         console: &console,
         reports: &read_lossy(&report_file)?,
     };
-    let (verdict, reports) = verdict::judge(&evidence);
+    let (mut verdict, reports) = verdict::judge(&evidence);
+    let trace = match interposed {
+        None => Vec::new(),
+        Some(_) => {
+            let (records, lines) = trace::read(&fs_err::read(&trace_file).unwrap_or_default());
+            fs_err::write(dir.join("trace.jsonl"), lines)?;
+            if let Verdict::Fail(failure) = &mut verdict
+                && let Some(why) = trace::fatal(&records)
+            {
+                failure.detail += &format!("; {why}");
+            }
+            records
+        }
+    };
     let failed = match &verdict {
         Verdict::Pass => None,
         Verdict::Fail(failure) => Some(failure.kind.to_string()),
@@ -142,6 +181,7 @@ pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
         console,
         files,
         steps,
+        trace,
         elapsed,
         host_cpu,
         accel,
@@ -193,6 +233,18 @@ fn is_bootable(start: &[u8]) -> bool {
     start.get(56..60) == Some(b"ARM\x64".as_slice())
         || (start.starts_with(b"MZ") && start.get(4..8) == Some(b"zimg".as_slice()))
         || start.starts_with(&[0x1f, 0x8b])
+}
+
+/// Lets QEMU write the device tree of the machine into the file that `arguments` names.
+fn dump_device_tree(context: &Context, arguments: &[String], log: &Utf8Path) -> Result<()> {
+    let command = Command::from(cmd!(context.sh, "{QEMU} {arguments...}"));
+    match process::run_logged(command, log, DUMP_LIMIT, |_| process::Verdict::Continue)? {
+        End::Exited(status) if status.success() => Ok(()),
+        End::TimedOut => {
+            Err(Failure::TimeLimit("QEMU did not write its device tree".to_owned()).into())
+        }
+        _ => Err(anyhow!("QEMU did not write its device tree: {}", read_lossy(log)?.trim_end())),
+    }
 }
 
 /// QEMU's version, or what is to be done to have one.

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The way out: trace records by semihosting, so that no device of the machine is touched.
+
+use interposer_core::trace::{Kind, Record};
+
+use crate::boot::semihosting_call;
+use crate::registers;
+use crate::state::{self, this_cpu};
+
+const SYS_OPEN: u64 = 0x01;
+const SYS_WRITE: u64 = 0x05;
+const SYS_EXIT: u64 = 0x18;
+
+/// The console's special name, with the NUL that the call wants.
+const CONSOLE: &[u8; 4] = b":tt\0";
+/// The number of fopen's mode "w".
+const MODE_WRITE: u64 = 4;
+/// The reason ADP_Stopped_InternalError.
+const INTERNAL_ERROR: u64 = 0x2_0024;
+
+/// Opens the console for records.
+pub fn open() -> u64 {
+    let arguments = [CONSOLE.as_ptr() as u64, MODE_WRITE, 3];
+    // SAFETY: SYS_OPEN reads three words and the name that they point to.
+    unsafe { semihosting_call(SYS_OPEN, arguments.as_ptr()) }
+}
+
+/// Writes a record, if records are wanted.
+pub fn record(record: &Record) {
+    let common = state::common();
+    if !common.traces() {
+        return;
+    }
+    let bytes = record.encode();
+    let arguments = [common.trace_handle(), bytes.as_ptr() as u64, bytes.len() as u64];
+    // SAFETY: SYS_WRITE reads three words and the bytes that they point to.
+    unsafe { semihosting_call(SYS_WRITE, arguments.as_ptr()) };
+}
+
+/// Says why the interposer cannot go on, and ends the machine.
+pub fn fatal(function: u32, arguments: [u64; 3]) -> ! {
+    let at_ns = state::nanoseconds(registers::now());
+    record(&Record {
+        kind: Kind::Fatal,
+        cpu: this_cpu() as u16,
+        function,
+        arguments,
+        answer: 0,
+        since_ns: at_ns,
+        at_ns,
+    });
+    if state::common().traces() {
+        let arguments = [INTERNAL_ERROR, 1];
+        // SAFETY: SYS_EXIT reads two words.
+        unsafe { semihosting_call(SYS_EXIT, arguments.as_ptr()) };
+    }
+    loop {
+        registers::wait_for_interrupt();
+    }
+}

@@ -17,6 +17,10 @@ pub const TABLE: u64 = 0x4_0000;
 pub const STATE: u64 = 0x8_0000;
 /// Bytes of a CPU's state.
 pub const STATE_SIZE: u64 = 128;
+/// The name of the file that the trace goes to, [`NAME_SIZE`] bytes at most.
+pub const NAME: u64 = 0xa_0000;
+/// As long as a name may be on most hosts.
+pub const NAME_SIZE: u64 = 0x1000;
 /// The release addresses of a spin-table: one page, eight bytes for each CPU.
 pub const RELEASE: u64 = 0xb_0000;
 /// Translation tables for stage 2: two concatenated ones of level 1, one of levels 2 and 3 each.
@@ -31,7 +35,7 @@ pub const SIZE: u64 = 0x80_0000;
 const _: () = {
     let cpus = MAX_CPUS as u64;
     assert!(crate::table::size(MAX_CPUS) as u64 <= STATE - TABLE);
-    assert!((cpus + 1) * STATE_SIZE <= RELEASE - STATE);
+    assert!((cpus + 1) * STATE_SIZE <= NAME - STATE && NAME + NAME_SIZE <= RELEASE);
     assert!(cpus * 8 <= 0x1000 && RELEASE % 0x1000 == 0 && STAGE2 % 0x2000 == 0);
     assert!(STACKS + cpus * STACK_SIZE <= SIZE);
     assert!(SIZE % ALIGNMENT == 0);

@@ -39,7 +39,10 @@ pub extern "C" fn first(base: u64) -> ! {
     let machine = table.machine();
     common().fill(&machine, table.len());
     if machine.trace {
-        common().set_trace(semihosting::open());
+        match semihosting::open() {
+            Some(handle) => common().set_trace(handle),
+            None => wait::for_ever(),
+        }
     }
     for index in 0..table.len() {
         match table.cpu(index) {
@@ -75,7 +78,9 @@ fn no_table(error: Error) -> ! {
         Error::Checksum => [5, 0],
         Error::Entry(index) => [6, u64::from(index)],
     };
-    common().set_trace(semihosting::open());
+    if let Some(handle) = semihosting::open() {
+        common().set_trace(handle);
+    }
     semihosting::fatal(trace::NO_TABLE, [kind, detail, 0])
 }
 

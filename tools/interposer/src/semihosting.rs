@@ -2,28 +2,39 @@
 
 //! The way out: trace records by semihosting, so that no device of the machine is touched.
 
+use interposer_core::layout;
 use interposer_core::trace::{Kind, Record};
 
 use crate::boot::semihosting_call;
 use crate::registers;
-use crate::state::{self, this_cpu};
+use crate::state::{self, base, this_cpu};
 
 const SYS_OPEN: u64 = 0x01;
 const SYS_WRITE: u64 = 0x05;
+const SYS_GET_CMDLINE: u64 = 0x15;
 const SYS_EXIT: u64 = 0x18;
 
-/// The console's special name, with the NUL that the call wants.
-const CONSOLE: &[u8; 4] = b":tt\0";
-/// The number of fopen's mode "w".
-const MODE_WRITE: u64 = 4;
+/// The number of fopen's mode "wb".
+const MODE_WRITE: u64 = 5;
 /// The reason ADP_Stopped_InternalError.
 const INTERNAL_ERROR: u64 = 0x2_0024;
 
-/// Opens the console for records.
-pub fn open() -> u64 {
-    let arguments = [CONSOLE.as_ptr() as u64, MODE_WRITE, 3];
+/// Opens the file whose name is the semihosting command line; `None` if that does not work.
+pub fn open() -> Option<u64> {
+    let name = base() + layout::NAME;
+    let mut arguments = [name, layout::NAME_SIZE];
+    // SAFETY: SYS_GET_CMDLINE writes a text, with a NUL, of no more than so many bytes to memory
+    // that is there for that, and its length to the second word.
+    let failed = unsafe { semihosting_call(SYS_GET_CMDLINE, (&raw mut arguments).cast()) };
+    let [_, length] = arguments;
+    if failed != 0 || length == 0 || length >= layout::NAME_SIZE {
+        return None;
+    }
+    let arguments = [name, MODE_WRITE, length];
     // SAFETY: SYS_OPEN reads three words and the name that they point to.
-    unsafe { semihosting_call(SYS_OPEN, arguments.as_ptr()) }
+    let handle = unsafe { semihosting_call(SYS_OPEN, arguments.as_ptr()) };
+    // The error is -1.
+    (handle != u64::MAX).then_some(handle)
 }
 
 /// Writes a record, if records are wanted.

@@ -275,8 +275,8 @@ pub fn arguments(
             add(&["-device", &value]);
         }
         // The interposer's trace: by semihosting, as it may not touch the machine's devices.
-        add(&["-chardev", &format!("file,id=trace,path={}", option_value(trace))]);
-        add(&["-semihosting-config", "enable=on,target=native,chardev=trace"]);
+        let value = format!("enable=on,target=native,arg={}", option_value(trace));
+        add(&["-semihosting-config", &value]);
     } else {
         add(&["-kernel", request.image.as_str(), "-initrd", files.initrd.as_str()]);
         add(&["-append", &request.kernel_parameters()]);

@@ -10,6 +10,7 @@
 pub mod collect;
 pub mod console;
 pub mod dmesg;
+pub mod expect;
 pub mod fault;
 
 pub mod profile;

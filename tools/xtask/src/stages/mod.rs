@@ -18,6 +18,7 @@ pub mod manifest;
 use std::time::Duration;
 
 use anyhow::Result;
+use bringup_model::expect;
 use camino::Utf8PathBuf;
 
 use crate::context::Context;
@@ -33,6 +34,16 @@ pub enum Kernel {
     Patched,
     /// A tree or an Image of the user's.
     Path(Utf8PathBuf),
+}
+
+impl Kernel {
+    /// Which behaviour is to be expected of it. One of the user's own is taken for a patched one.
+    pub fn expected(&self) -> expect::Kernel {
+        match self {
+            Self::Pristine | Self::Base => expect::Kernel::Base,
+            Self::Patched | Self::Path(_) => expect::Kernel::Patched,
+        }
+    }
 }
 
 impl std::str::FromStr for Kernel {

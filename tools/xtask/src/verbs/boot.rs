@@ -16,9 +16,8 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::output;
 use crate::stages::boot::accel::{self, AccelRequest};
-use crate::stages::boot::firmware;
 use crate::stages::boot::plan::{Topology, Window};
-use crate::stages::boot::{self, BootRequest};
+use crate::stages::boot::{self, BootRequest, check, firmware};
 use crate::stages::build::Built;
 use crate::stages::manifest::manifest;
 use crate::stages::{self, Kernel, build, collect};
@@ -32,9 +31,10 @@ pub struct Boot {
     /// Load this module, where the kernel is an Image
     #[arg(long, value_name = "FILE")]
     module: Option<Utf8PathBuf>,
-    /// The configuration to build, where the kernel is not an Image
-    #[arg(long, value_name = "NAME", default_value = "guest")]
-    preset: String,
+    /// The configuration to build, where the kernel is not an Image [default: guest, or
+    /// guest-faults where the kernel has to inject faults]
+    #[arg(long, value_name = "NAME")]
+    preset: Option<String>,
     /// Number of CPUs, 1 to 512
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(boot::plan::MAX_CPUS)))]
     cpus: u32,
@@ -59,6 +59,9 @@ pub struct Boot {
     /// Make a CPU's start fail, several times if need be: cpu=N,kind=KIND[,arg=V]
     #[arg(long, value_name = "FAULT")]
     fault: Vec<Fault>,
+    /// Judge every CPU's outcome by what the faults given must lead to
+    #[arg(long)]
+    check: bool,
     /// Further kernel parameters
     #[arg(long, value_name = "STR", allow_hyphen_values = true)]
     append: Vec<String>,
@@ -103,6 +106,10 @@ impl Boot {
         request.keep = true;
         // Before an hour of building, not after it.
         request.validate()?;
+        self.validate(&request)?;
+        if self.check {
+            request.settle(self.kernel.expected());
+        }
 
         accel::choose(request.accel, request.icount, &accel::Host::probe())?;
 
@@ -119,6 +126,12 @@ impl Boot {
             let manifest = manifest(context, kernel.built.as_ref(), outcomes);
             output::write(file, &Results::new(manifest, vec![run.clone()]).to_json()?)?;
         }
+        if self.check {
+            return conclude(
+                &request,
+                check::run(&request, self.kernel.expected(), &run, &outcome),
+            );
+        }
         if let Some(failure) = collect::error(&run, &outcome) {
             eprint!("{}", collect::last_lines(&run));
             return Err(failure.into());
@@ -131,6 +144,36 @@ impl Boot {
             outcome.elapsed.as_secs_f64()
         );
         Ok(())
+    }
+
+    /// Refuses what would only be found out after a build.
+    fn validate(&self, request: &BootRequest) -> Result<()> {
+        let usage = |text: &str| Err(Failure::Usage(text.to_owned()).into());
+        let without = matches!(self.kernel, Kernel::Pristine | Kernel::Base);
+        if without && request.faults.iter().any(|fault| fault.kind.is_injected_by_kernel()) {
+            return usage("no-52bit-va, no-granule, die-early and panic need the patched kernel");
+        }
+        if self.check && self.kernel == Kernel::Pristine {
+            return usage("--check needs the timeline, which the pristine kernel has not");
+        }
+        let parameters = request.append.split_whitespace();
+        let fewer = |word: &str| {
+            word.starts_with("maxcpus=") || word == "nosmp" || word.starts_with("nr_cpus=")
+        };
+        if self.check && parameters.clone().any(fewer) {
+            return usage(
+                "--check expects that all CPUs are started: drop maxcpus=, nr_cpus=, nosmp",
+            );
+        }
+        Ok(())
+    }
+
+    /// The preset asked for, or the one that has what the faults need.
+    fn preset(&self) -> &str {
+        self.preset.as_deref().unwrap_or_else(|| {
+            let injected = self.fault.iter().any(|fault| fault.kind.is_injected_by_kernel());
+            if injected { "guest-faults" } else { "guest" }
+        })
     }
 
     /// The kernel's name, or that of its file.
@@ -160,7 +203,7 @@ impl Boot {
             let text = "--module goes with an Image; a kernel that is built has its own module";
             return Err(Failure::Usage(text.to_owned()).into());
         }
-        let built = stages::prepare(context, &self.kernel, &self.preset, build::LIMIT)?;
+        let built = stages::prepare(context, &self.kernel, self.preset(), build::LIMIT)?;
         let (image, module) = (built.image.clone(), built.module.clone());
         Ok(Bootable { image, module, built: Some(built) })
     }
@@ -173,4 +216,14 @@ impl Boot {
             serde_json::from_str(&text).map_err(|error| usage(format!("{file}: {error}")))?;
         Ok(steps)
     }
+}
+
+/// Success if nothing is wrong.
+fn conclude(request: &BootRequest, wrong: Vec<String>) -> Result<()> {
+    if wrong.is_empty() {
+        println!("{}: ok: every CPU is as it must be", request.label);
+        return Ok(());
+    }
+    let text = format!("{}: not as it must be:\n  {}", request.label, wrong.join("\n  "));
+    Err(Failure::Check(text).into())
 }

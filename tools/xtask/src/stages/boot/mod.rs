@@ -7,6 +7,7 @@
 //! broken firmware, [`run`] runs QEMU.
 
 pub mod accel;
+pub mod check;
 mod device_tree;
 pub mod firmware;
 pub mod guest;

@@ -7,10 +7,11 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+use bringup_model::expect::{self, Situation};
 use bringup_model::fault::{self, Fault};
 use bringup_model::profile::Profile;
 use camino::{Utf8Path, Utf8PathBuf};
-use guest_protocol::{PORT, Step};
+use guest_protocol::{Action, PORT, Step};
 
 use super::accel::{Accel, AccelRequest};
 use crate::error::Failure;
@@ -125,6 +126,26 @@ impl BootRequest {
     pub fn needs_interposer(&self) -> bool {
         self.firmware.is_some()
             || self.faults.iter().any(|fault| !fault.kind.is_injected_by_kernel())
+    }
+
+    /// What is to be expected of such a kernel that starts CPUs in parallel, or does not.
+    pub fn situation<'a>(
+        &'a self,
+        kernel: expect::Kernel,
+        profile: &'a Profile,
+        parallel: bool,
+    ) -> Situation<'a> {
+        Situation { cpus: self.cpus, kernel, profile, faults: &self.faults, parallel }
+    }
+
+    /// Lets the guest wait, before it reads anything, until every CPU that comes at all has come.
+    pub fn settle(&mut self, kernel: expect::Kernel) {
+        let none = Profile::none();
+        let profile = self.firmware.as_ref().unwrap_or(&none);
+        let milliseconds = self.situation(kernel, profile, true).settle_ms();
+        if milliseconds > 0 {
+            self.steps.insert(0, Action::Sleep { milliseconds }.into());
+        }
     }
 
     /// Guest memory in MiB: what a small kernel and its log need, and room for per-CPU data.

@@ -6,12 +6,12 @@
 use anyhow::Result;
 use bringup_model::results::Run;
 use bringup_model::timeline::{Outcome, Timeline};
-use camino::Utf8Path;
 use guest_protocol::{Action, Expect, Module, Step};
 
 use super::judge::{self, Judgement};
 use super::{Ending, Kernels, Runner};
 use crate::stages::boot::accel::{self, AccelRequest};
+use crate::stages::boot::command;
 use crate::stages::boot::guest::{DEBUGFS_DIR, MODULE_NAME, MODULE_PATH};
 use crate::stages::boot::{self, BootOutcome, BootRequest};
 use crate::stages::build::Built;
@@ -199,7 +199,7 @@ fn boot(
 
     let file = format!("{}.steps.json", name.replace([' ', '/'], "-"));
     let steps = runner.folder.join("logs").join(file);
-    let reproduce = command(&request, &built.configured.preset, &steps);
+    let reproduce = command::boot(&request, &built.configured.preset, &steps);
     runner.case(name, &reproduce, |runner| -> Result<Ending> {
         if !request.steps.is_empty() {
             fs_err::write(&steps, serde_json::to_string_pretty(&request.steps)?)?;
@@ -212,48 +212,4 @@ fn boot(
             None => cause,
         })))
     });
-}
-
-/// The command line that makes this boot.
-fn command(request: &BootRequest, preset: &str, steps: &Utf8Path) -> String {
-    let cpus = request.cpus.to_string();
-    let mut words = vec!["cargo", "xtask", "boot", "--kernel", &request.label];
-    words.extend(["--preset", preset, "--cpus", &cpus]);
-    words.extend(match request.parallel {
-        None => [].as_slice(),
-        Some(false) => &["--parallel", "0"],
-        Some(true) => &["--parallel", "1"],
-    });
-    words.extend(match request.accel {
-        _ if request.icount => ["--icount"].as_slice(),
-        AccelRequest::Kvm => &["--accel", "kvm"],
-        AccelRequest::Tcg => &["--accel", "tcg"],
-        AccelRequest::Auto => &[],
-    });
-    if !request.append.is_empty() {
-        words.extend(["--append", &request.append]);
-    }
-    if !request.steps.is_empty() {
-        words.extend(["--steps", steps.as_str()]);
-    }
-    // None of ours holds the NUL that cannot be quoted.
-    shlex::try_join(words).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_makes_the_same_boot() {
-        let mut request = BootRequest::new("patched", "/k/Image", 4);
-        request.parallel = Some(true);
-        request.icount = true;
-        request.append = "maxcpus=2 quiet".into();
-        request.steps = vec![Action::Offline { cpu: 1 }.into()];
-        insta::assert_snapshot!(
-            command(&request, "guest", "/o/x.json".into()),
-            @"cargo xtask boot --kernel patched --preset guest --cpus 4 --parallel 1 --icount --append 'maxcpus=2 quiet' --steps /o/x.json"
-        );
-    }
 }

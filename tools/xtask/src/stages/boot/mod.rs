@@ -2,12 +2,13 @@
 
 //! Stage 5: a guest in QEMU, from its start to its verdict.
 //!
-//! [`plan`], [`accel`], [`device_tree`], [`initramfs`], [`trace`], [`verdict`] are pure; [`guest`]
+//! [`plan`], [`accel`], [`check`], [`command`], [`device_tree`], [`initramfs`], [`trace`], [`verdict`] are pure; [`guest`]
 //! builds the guest program and writes its job, [`interposer`] prepares the machine for slow or
 //! broken firmware, [`run`] runs QEMU.
 
 pub mod accel;
 pub mod check;
+pub mod command;
 mod device_tree;
 pub mod firmware;
 pub mod guest;

@@ -45,6 +45,8 @@ enum Verb {
     Apply(verbs::apply::Apply),
     Build(verbs::build::Build),
     Boot(Box<verbs::boot::Boot>),
+    Faults(verbs::faults::Faults),
+    Firmware(verbs::firmware::Firmware),
     Clean(verbs::clean::Clean),
 }
 
@@ -116,6 +118,8 @@ pub fn run() -> Result<()> {
         Verb::Apply(verb) => verb.run(&context),
         Verb::Build(verb) => verb.run(&context),
         Verb::Boot(verb) => verb.run(&context),
+        Verb::Faults(verb) => verb.run(&context),
+        Verb::Firmware(verb) => verb.run(&context),
         Verb::Clean(verb) => verb.run(&context),
     }
 }

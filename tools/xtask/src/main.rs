@@ -5,6 +5,7 @@
 mod cli;
 mod context;
 mod error;
+mod faults;
 mod host;
 mod output;
 mod process;

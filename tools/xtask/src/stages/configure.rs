@@ -136,6 +136,11 @@ fn requests(context: &Context, tree: &Tree, preset: &str) -> Result<Vec<Request>
     Ok(fragment::merge(fragments)?)
 }
 
+/// Whether the tree knows the option `symbol`, which is given without `CONFIG_`.
+pub fn has_option(tree: &Tree, symbol: &str) -> bool {
+    read_options(&tree.dir).has(symbol)
+}
+
 fn read_options(tree: &Utf8Path) -> Kconfig {
     // Some few files there are not UTF-8.
     let mut read = |path: &str| {

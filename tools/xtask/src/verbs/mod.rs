@@ -9,6 +9,8 @@ pub mod build;
 pub mod clean;
 pub mod demo;
 pub mod doctor;
+pub mod faults;
 pub mod fetch;
+pub mod firmware;
 pub mod setup;
 pub mod test;

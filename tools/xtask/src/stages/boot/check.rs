@@ -118,9 +118,8 @@ cpu\tmpidr\tnode\tkick\tkicked\tentry\talive\trelease\tstarting\tonline\tactive\
 
     #[test]
     fn a_fault_has_to_be_in_the_trace() {
-        let shown = |fault: &str, record: Record| {
-            is_shown(&fault.parse().unwrap(), &run(), &[record])
-        };
+        let shown =
+            |fault: &str, record: Record| is_shown(&fault.parse().unwrap(), &run(), &[record]);
         let call = Record {
             kind: trace::Kind::Call,
             cpu: 0,

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! `cargo xtask faults`: boots with slow and broken firmware.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use bringup_model::results::{Manifest, Run};
+use bringup_model::verdict::{self, Status, Verdict};
+use camino::Utf8PathBuf;
+use clap::Args;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::Failure;
+use crate::faults::matrix::{self, Arm, Case};
+use crate::faults::{self, Finding};
+use crate::progress::Progress;
+use crate::stages::build::Built;
+use crate::stages::manifest::manifest;
+use crate::stages::{self, build};
+use crate::{host, output};
+
+/// Boot with slow and broken firmware, and judge what becomes of every CPU
+///
+/// Runs a matrix of faults against the kernel without the series (base), with it one CPU after the
+/// other (p0) and in parallel (p1). What base does wrong is shown and is no failure.
+#[derive(Debug, Args)]
+pub struct Faults {
+    /// Only these arms
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "base,p0,p1")]
+    arms: Vec<String>,
+    /// Only cases whose name contains this text
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// Show the cases and run none
+    #[arg(long)]
+    list: bool,
+    /// Write the findings to this file [default: faults/results.json in the output folder]
+    #[arg(long, value_name = "FILE")]
+    json: Option<Utf8PathBuf>,
+    /// Write the verdicts to this file, as KTAP version 1 [default: beside the JSON file]
+    #[arg(long, value_name = "FILE")]
+    ktap: Option<Utf8PathBuf>,
+    /// Write the verdicts to this file, as JUnit [default: beside the JSON file]
+    #[arg(long, value_name = "FILE")]
+    junit: Option<Utf8PathBuf>,
+}
+
+/// The JSON file.
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u64,
+    manifest: Manifest,
+    cases: Vec<Entry<'a>>,
+}
+
+/// A case of the JSON file.
+#[derive(Serialize)]
+struct Entry<'a> {
+    name: &'a str,
+    arm: &'a str,
+    firmware: &'a str,
+    faults: Vec<String>,
+    result: &'a str,
+    wrong: &'a [String],
+    detail: &'a str,
+    seconds: f64,
+    again: &'a str,
+    run: Option<&'a Run>,
+}
+
+impl Faults {
+    /// Runs the verb.
+    pub fn run(self, context: &Context) -> Result<()> {
+        let arms = self.arms()?;
+        let mut cases = matrix::cases();
+        if let Some(text) = &self.only {
+            cases.retain(|case| case.name.contains(text.as_str()));
+            if cases.is_empty() {
+                let text = format!("--only: no case has `{text}` in its name; --list shows them");
+                return Err(Failure::Usage(text).into());
+            }
+        }
+        if self.list {
+            cases.iter().for_each(|case| println!("{}{}", case.name, described(case)));
+            return Ok(());
+        }
+        host::ensure(context)?;
+        let folder = context.output.join("faults");
+        fs_err::create_dir_all(&folder)?;
+
+        let mut findings = Vec::new();
+        let mut last = None;
+        for arm in &arms {
+            let plain = stages::prepare(context, &arm.kernel, "guest", build::LIMIT)?;
+            let injecting = injecting(context, arm, &plain, &cases)?;
+            for case in &cases {
+                let built = match (case.needs_injection(), &injecting) {
+                    (false, _) => &plain,
+                    (true, Some(built)) => built,
+                    (true, None) => {
+                        findings.push(skipped(arm, case));
+                        continue;
+                    }
+                };
+                let progress = Progress::on_terminal(format!("{}: {}", arm.name, case.name));
+                let finding = faults::run(context, arm, case, built, &folder);
+                drop(progress);
+                println!("{}", line(&finding));
+                findings.push(finding);
+            }
+            last = Some(plain);
+        }
+        let manifest = manifest(context, last.as_ref(), &[]);
+        self.write(&folder, manifest, &findings)?;
+        let verdicts: Vec<Verdict> =
+            findings.iter().map(|finding| finding.verdict.clone()).collect();
+        print!("{}", table(&arms, &findings));
+        println!("{}", verdict::closing_line(&verdicts));
+        println!("results: {}", self.json.as_ref().unwrap_or(&folder.join("results.json")));
+        match verdict::counts(&verdicts)[1] {
+            0 => Ok(()),
+            1 => Err(Failure::Check("a case failed".to_owned()).into()),
+            count => Err(Failure::Check(format!("{count} cases failed")).into()),
+        }
+    }
+
+    fn arms(&self) -> Result<Vec<Arm>> {
+        let known = matrix::arms();
+        let find = |name: &String| {
+            let found = known.iter().find(|arm| arm.name == name).cloned();
+            let names = known.iter().map(|arm| arm.name).collect::<Vec<_>>().join(", ");
+            let text = format!("--arms: there is no arm `{name}`; there are {names}");
+            Ok(found.ok_or(Failure::Usage(text))?)
+        };
+        self.arms.iter().map(find).collect()
+    }
+
+    fn write(&self, folder: &Utf8PathBuf, manifest: Manifest, findings: &[Finding]) -> Result<()> {
+        let verdicts: Vec<Verdict> =
+            findings.iter().map(|finding| finding.verdict.clone()).collect();
+        let file = |given: &Option<Utf8PathBuf>, name: &str| {
+            given.clone().unwrap_or_else(|| folder.join(name))
+        };
+        let cases = findings.iter().map(entry).collect();
+        let document = Document { schema: 1, manifest, cases };
+        let json = serde_json::to_string_pretty(&document)? + "\n";
+        output::write(&file(&self.json, "results.json"), &json)?;
+        output::write(&file(&self.ktap, "results.ktap"), &verdict::ktap(&verdicts))?;
+        let junit = verdict::junit("cargo xtask faults", &verdicts)?;
+        output::write(&file(&self.junit, "results.junit.xml"), &junit)
+    }
+}
+
+/// The kernel that injects faults into itself, if some case needs it and the arm can have it.
+fn injecting(context: &Context, arm: &Arm, plain: &Built, cases: &[Case]) -> Result<Option<Built>> {
+    let has_option = plain.configured.tree.kernel == stages::Kernel::Patched
+        && stages::configure::has_option(&plain.configured.tree, "ARM64_CPU_BRINGUP_FAULT");
+    if !has_option || !cases.iter().any(Case::needs_injection) {
+        return Ok(None);
+    }
+    stages::prepare(context, &arm.kernel, "guest-faults", build::LIMIT).map(Some)
+}
+
+fn skipped(arm: &Arm, case: &Case) -> Finding {
+    let reason = "needs a kernel with CONFIG_ARM64_CPU_BRINGUP_FAULT";
+    Finding {
+        arm: arm.name,
+        case: case.clone(),
+        verdict: Verdict::skipped(format!("{}: {}", arm.name, case.name), reason),
+        wrong: Vec::new(),
+        run: None,
+    }
+}
+
+fn entry(finding: &Finding) -> Entry<'_> {
+    let Finding { arm, case, verdict, wrong, run } = finding;
+    Entry {
+        name: &case.name,
+        arm,
+        firmware: case.firmware,
+        faults: case.faults.iter().map(ToString::to_string).collect(),
+        result: finding.word(),
+        wrong,
+        detail: &verdict.detail,
+        seconds: verdict.duration.as_secs_f64(),
+        again: &verdict.repeat_command,
+        run: run.as_ref(),
+    }
+}
+
+/// What a case is made of.
+fn described(case: &Case) -> String {
+    let mut text = String::new();
+    for fault in &case.faults {
+        let _ = write!(text, " --fault {fault}");
+    }
+    if text.is_empty() { text } else { format!(":{text}") }
+}
+
+/// The line of a case, and below it why it failed.
+fn line(finding: &Finding) -> String {
+    let verdict = &finding.verdict;
+    let word = match verdict.status {
+        Status::Skipped => format!("skipped: {}", verdict.detail),
+        _ => finding.word().to_owned(),
+    };
+    let mut text = format!("{} ... {word} ({:.1} s)", verdict.name, verdict.duration.as_secs_f64());
+    if !finding.wrong.is_empty() || verdict.status == Status::Failed {
+        for line in verdict.detail.lines() {
+            let _ = write!(text, "\n    {line}");
+        }
+        let _ = write!(text, "\n    again: {}", verdict.repeat_command);
+    }
+    text
+}
+
+/// One row per case, one column per arm.
+fn table(arms: &[Arm], findings: &[Finding]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for finding in findings {
+        if !names.contains(&finding.case.name.as_str()) {
+            names.push(&finding.case.name);
+        }
+    }
+    let mut table = comfy_table::Table::new();
+    table.set_style(comfy_table::presets::UTF8_FULL_CONDENSED);
+    let header = std::iter::once("case").chain(arms.iter().map(|arm| arm.name));
+    table.set_header(header);
+    for name in names {
+        let cell = |arm: &Arm| {
+            let found = findings
+                .iter()
+                .find(|finding| finding.arm == arm.name && finding.case.name == name);
+            found.map_or("", Finding::word)
+        };
+        table.add_row(std::iter::once(name).chain(arms.iter().map(cell)));
+    }
+    format!("{table}\n")
+}

@@ -225,7 +225,7 @@ fn table(arms: &[Arm], findings: &[Finding]) -> String {
         }
     }
     let mut table = comfy_table::Table::new();
-    table.set_style(comfy_table::presets::UTF8_FULL_CONDENSED);
+    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
     let header = std::iter::once("case").chain(arms.iter().map(|arm| arm.name));
     table.set_header(header);
     for name in names {

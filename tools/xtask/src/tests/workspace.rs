@@ -9,7 +9,7 @@ use xshell::cmd;
 
 use super::{Ending, Runner};
 use crate::context::Context;
-use crate::stages::boot::guest;
+use crate::stages::boot::{guest, interposer};
 
 /// How much of a failed command's output is shown.
 const LINES: usize = 40;
@@ -22,11 +22,16 @@ pub fn run(runner: &mut Runner<'_>) {
     cargo(runner, "format", &["fmt", "--all", "--check"], success);
     let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     cargo(runner, "lints", &lints, success);
-    let lints = ["clippy", "--package", "guest-init", "--target", guest::TARGET];
-    let lints = [lints.as_slice(), &["--", "-D", "warnings"]].concat();
-    cargo(runner, "lints of the guest program on its target", &lints, |code, text| {
+    lints_on_target(runner, "the guest program", ("guest-init", guest::TARGET));
+    lints_on_target(runner, "the interposer", ("interposer", interposer::TARGET));
+}
+
+/// The lints of a package that runs elsewhere.
+fn lints_on_target(runner: &mut Runner<'_>, what: &str, (package, target): (&str, &str)) {
+    let lints = ["clippy", "--package", package, "--target", target, "--", "-D", "warnings"];
+    cargo(runner, &format!("lints of {what} on its target"), &lints, |code, text| {
         if text.contains("may not be installed") {
-            return Ending::Skipped(format!("needs `rustup target add {}`", guest::TARGET));
+            return Ending::Skipped(format!("needs `rustup target add {target}`"));
         }
         success(code, text)
     });
@@ -36,7 +41,7 @@ fn cargo(
     runner: &mut Runner<'_>,
     name: &str,
     arguments: &[&str],
-    judge: fn(Option<i32>, &str) -> Ending,
+    judge: impl FnOnce(Option<i32>, &str) -> Ending,
 ) {
     let reproduce = format!("cargo {}", arguments.join(" "));
     runner.case(name, &reproduce, |runner| -> Result<Ending> {

@@ -36,7 +36,7 @@ const _: () = {
     let cpus = MAX_CPUS as u64;
     assert!(crate::table::size(MAX_CPUS) as u64 <= STATE - TABLE);
     assert!((cpus + 1) * STATE_SIZE <= NAME - STATE && NAME + NAME_SIZE <= RELEASE);
-    assert!(cpus * 8 <= 0x1000 && RELEASE % 0x1000 == 0 && STAGE2 % 0x2000 == 0);
+    assert!(cpus * 8 <= 0x1000 && RELEASE.is_multiple_of(0x1000) && STAGE2.is_multiple_of(0x2000));
     assert!(STACKS + cpus * STACK_SIZE <= SIZE);
-    assert!(SIZE % ALIGNMENT == 0);
+    assert!(SIZE.is_multiple_of(ALIGNMENT));
 };

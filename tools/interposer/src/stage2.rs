@@ -38,7 +38,7 @@ pub fn prepare() {
         unsafe { ((table + index * 8) as *mut u64).write_volatile(value) }
     };
     for index in 0..2 * ENTRIES {
-        put(level1, index, index * SIZES[0] | PLAIN);
+        put(level1, index, (index * SIZES[0]) | PLAIN);
     }
     put(level1, page / SIZES[0], level2 | TABLE_OR_PAGE | VALID);
     let start = page & !(SIZES[0] - 1);

@@ -50,6 +50,9 @@ const MS: u64 = 1_000_000;
 const NO_52BIT_VA: &str = "no-52bit-va";
 const NO_GRANULE: &str = "no-granule";
 
+/// What the kernel makes of PSCI's DENIED.
+const EPERM: i32 = -1;
+
 /// The log's complaint about a context ID that is not the CPU's: one line with all of these.
 const WRONG_CONTEXT_ID: [&str; 2] = ["[Firmware Bug]", "context ID"];
 
@@ -163,7 +166,7 @@ impl Situation<'_> {
             ALREADY_ON if self.kernel == Kernel::Patched => Outcome::NeverArrived,
             // As the kernel's psci_to_linux_errno() has it: EOPNOTSUPP, EPERM, EINVAL.
             -1 => Outcome::KickError(-95),
-            -3 => Outcome::KickError(-1),
+            -3 => Outcome::KickError(EPERM),
             _ => Outcome::KickError(-22),
         }
     }
@@ -280,7 +283,8 @@ pub fn judge(situation: &Situation<'_>, run: &Run, log: &str) -> Vec<String> {
         match (is_online, booted.contains(&cpu), complaint) {
             (true, false, _) => wrong.push(format!("the log does not say that CPU {cpu} booted")),
             (true, _, Some(line)) => wrong.push(format!("the log complains of CPU {cpu}: {line}")),
-            (false, _, None) => {
+            // The kernel keeps quiet about a CPU that it was denied.
+            (false, _, None) if !situation.fate(cpu).allows(&Outcome::KickError(EPERM)) => {
                 wrong.push(format!("the log does not say why CPU {cpu} has not come up"));
             }
             _ => {}

@@ -387,7 +387,7 @@ mod tests {
             .file("/usr/lib/llvm-19/lib/libclang-19.so", "")
             .file(&format!("{sysroot}/lib/rustlib/src/rust/library/core/src/lib.rs"), "")
             .file(&format!("{sysroot}/lib/rustlib/aarch64-unknown-linux-musl/lib/a"), "")
-            .file(&format!("{sysroot}/lib/rustlib/aarch64-unknown-none/lib/a"), "")
+            .file(&format!("{sysroot}/lib/rustlib/aarch64-unknown-none-softfloat/lib/a"), "")
             .file("/cache/tools/bindgen-0.73.2/bin/bindgen", "")
             .command("/cache/tools/bindgen-0.73.2/bin/bindgen --version", "bindgen 0.73.2")
             .command("perl -e print $^V", "v5.36.0")
@@ -487,7 +487,7 @@ mod tests {
         assert_eq!(mend(&machine, "rust-src"), "rustup component add rust-src");
         assert_eq!(mend(&machine, "bindgen"), "cargo xtask setup");
         let target = "aarch64-unknown-none-softfloat";
-        let name = "rust for aarch64-unknown-none";
+        let name = "rust for aarch64-unknown-none-softfloat";
         assert_eq!(mend(&machine, name), format!("rustup target add {target}"));
         let machine = machine.without("rustup");
         assert!(mend(&machine, "rust-src").starts_with("this rustc is not from rustup"));

@@ -75,7 +75,7 @@ pub fn with_spin_table(blob: &[u8], release: u64) -> Result<Vec<u8>> {
     let tree = Fdt::new(blob).context("QEMU's device tree cannot be read")?;
     let mut tree = DeviceTree::from_fdt(&tree);
     let cpus = tree.find_node_mut("/cpus").context("the device tree has no /cpus")?;
-    let nodes = cpus.children_mut().filter(|node| (&**node).name_without_address() == "cpu");
+    let nodes = cpus.children_mut().filter(|node| (**node).name_without_address() == "cpu");
     for (node, address) in nodes.zip((release..).step_by(8)).skip(1) {
         node.remove_property("enable-method");
         for (name, value) in [

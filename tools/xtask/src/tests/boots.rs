@@ -180,7 +180,7 @@ fn refusals(runner: &mut Runner<'_>, kernels: &Kernels) {
 }
 
 /// A case that boots a kernel with so many CPUs. What `judge` says counts if the boot went well.
-fn boot(
+pub fn boot(
     runner: &mut Runner<'_>,
     name: &str,
     (built, cpus): (Option<&Built>, u32),

@@ -16,7 +16,7 @@ use crate::stages::boot::accel::{self, AccelRequest};
 use crate::stages::build::Built;
 
 /// Wrong usage: the arguments, and a word of the message.
-const USAGE: [(&[&str], &str); 13] = [
+const USAGE: [(&[&str], &str); 18] = [
     (&[], "Usage"),
     (&["frobnicate"], "unrecognized subcommand"),
     (&["build", "--frobnicate"], "unexpected argument"),
@@ -33,6 +33,20 @@ const USAGE: [(&[&str], &str); 13] = [
     ),
     (&["boot", "--kernel", "/nonexistent", "--cpus", "1"], "give a Linux tree or an arm64 Image"),
     (&["--tree", "/nonexistent", "fetch"], "give the folder of a Linux tree"),
+    (
+        &["boot", "--kernel", "patched", "--cpus", "4", "--firmware", "nonsense"],
+        "there is no firmware profile",
+    ),
+    (&["boot", "--kernel", "patched", "--cpus", "4", "--fault", "cpu=1"], "kind= is missing"),
+    (
+        &["boot", "--kernel", "patched", "--cpus", "4", "--fault", "cpu=4,kind=never"],
+        "there is no CPU 4 among 4",
+    ),
+    (
+        &["boot", "--kernel", "base", "--cpus", "4", "--fault", "cpu=1,kind=panic"],
+        "need the patched kernel",
+    ),
+    (&["faults", "--only", "nonsense"], "no case has `nonsense` in its name"),
 ];
 
 /// Runs the cases that need no kernel.

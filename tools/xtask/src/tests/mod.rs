@@ -6,6 +6,7 @@
 
 mod boots;
 mod command_line;
+mod firmware;
 mod judge;
 mod module;
 mod report;
@@ -76,6 +77,7 @@ pub fn run(context: &Context, quick: bool, files: &Files) -> Result<()> {
         command_line::run_with_kernel(&mut runner, kernels.patched.as_ref());
         module::run(&mut runner, kernels.patched.as_ref());
         boots::run(&mut runner, &kernels);
+        firmware::run(&mut runner, &kernels);
     }
     let verdicts: Vec<Verdict> = runner.cases.iter().map(Verdict::from).collect();
     let ktap = verdict::ktap(&verdicts);

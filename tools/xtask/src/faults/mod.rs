@@ -39,6 +39,8 @@ pub struct Finding {
     pub wrong: Vec<String>,
     /// The boot, as it was before anything was done to CPUs.
     pub run: Option<Run>,
+    /// All that the boot left.
+    pub outcome: Option<BootOutcome>,
 }
 
 /// Runs one case.
@@ -51,12 +53,17 @@ pub fn run(context: &Context, arm: &Arm, case: &Case, built: &Built, folder: &Ut
         verdict: Verdict::passed(&name),
         wrong: Vec::new(),
         run: None,
+        outcome: None,
     };
     let mut repeat = String::new();
     match boot(context, arm, case, built, folder, &mut repeat) {
         Err(error) => finding.verdict = Verdict::failed(&name, format!("{error:#}")),
-        Ok((run, wrong, kept)) => {
+        Ok((mut run, wrong, outcome)) => {
+            arm.name.clone_into(&mut run.arm);
             let detail = wrong.join("\n");
+            let kept = outcome.folder.as_ref();
+            let kept =
+                kept.map_or(String::new(), |folder| format!("\nall that is left of it: {folder}"));
             finding.verdict = match (wrong.is_empty(), arm.kernel.expected()) {
                 (true, _) => finding.verdict,
                 // It shows what the series is for; it is not ours to mend.
@@ -66,14 +73,14 @@ pub fn run(context: &Context, arm: &Arm, case: &Case, built: &Built, folder: &Ut
                 },
                 (false, expect::Kernel::Patched) => Verdict::failed(&name, detail + &kept),
             };
-            (finding.run, finding.wrong) = (Some(run), wrong);
+            (finding.run, finding.wrong, finding.outcome) = (Some(run), wrong, Some(outcome));
         }
     }
     finding.verdict = finding.verdict.taking(start.elapsed()).repeated_by(repeat);
     finding
 }
 
-/// Makes the boot. Returns its run, what is wrong with it, and where all of it was kept.
+/// Makes the boot. Returns its run, what is wrong with it, and all that it left.
 fn boot(
     context: &Context,
     arm: &Arm,
@@ -81,7 +88,7 @@ fn boot(
     built: &Built,
     folder: &Utf8Path,
     repeat: &mut String,
-) -> Result<(Run, Vec<String>, String)> {
+) -> Result<(Run, Vec<String>, BootOutcome)> {
     let kernel = arm.kernel.expected();
     let mut request = request(context, arm, case, built)?;
     let steps = folder.join(format!("{} {}.steps.json", arm.name, case.name).replace(' ', "-"));
@@ -93,14 +100,12 @@ fn boot(
         fs_err::write(&steps, serde_json::to_string_pretty(&request.steps)?)?;
     }
     let mut outcome = boot::run(context, &request)?;
-    let kept = outcome.folder.as_ref();
-    let kept = kept.map_or(String::new(), |folder| format!("\nall that is left of it: {folder}"));
     let last = collect::run(&request, &outcome);
     put_back(&mut outcome.files);
     let first = collect::run(&request, &outcome);
     let mut wrong = check::run(&request, kernel, &first, &outcome);
     wrong.extend(afterwards(case, &last, &outcome));
-    Ok((first, wrong, kept))
+    Ok((first, wrong, outcome))
 }
 
 fn request(context: &Context, arm: &Arm, case: &Case, built: &Built) -> Result<BootRequest> {

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
-use bringup_model::results::{Manifest, Run};
+use bringup_model::results::{Manifest, Results, Run};
 use bringup_model::verdict::{self, Status, Verdict};
 use camino::Utf8PathBuf;
 use clap::Args;
@@ -47,11 +47,11 @@ pub struct Faults {
     junit: Option<Utf8PathBuf>,
 }
 
-/// The JSON file.
+/// The JSON file: a results file, with what each case came to.
 #[derive(Serialize)]
 struct Document<'a> {
-    schema: u64,
-    manifest: Manifest,
+    #[serde(flatten)]
+    results: Results,
     cases: Vec<Entry<'a>>,
 }
 
@@ -67,7 +67,8 @@ struct Entry<'a> {
     detail: &'a str,
     seconds: f64,
     again: &'a str,
-    run: Option<&'a Run>,
+    /// Its place among the runs.
+    run: Option<usize>,
 }
 
 impl Faults {
@@ -92,6 +93,8 @@ impl Faults {
 
         let mut findings = Vec::new();
         let mut last = None;
+        // For the manifest: QEMU is the same in all.
+        let mut outcome = None;
         for arm in &arms {
             let plain = stages::prepare(context, &arm.kernel, "guest", build::LIMIT)?;
             let injecting = injecting(context, arm, &plain, &cases)?;
@@ -105,14 +108,17 @@ impl Faults {
                     }
                 };
                 let progress = Progress::on_terminal(format!("{}: {}", arm.name, case.name));
-                let finding = faults::run(context, arm, case, built, &folder);
+                let mut finding = faults::run(context, arm, case, built, &folder);
                 drop(progress);
+                outcome = outcome.or(finding.outcome.take());
+                // The consoles of all boots need not be kept.
+                finding.outcome = None;
                 println!("{}", line(&finding));
                 findings.push(finding);
             }
             last = Some(plain);
         }
-        let manifest = manifest(context, last.as_ref(), &[]);
+        let manifest = manifest(context, last.as_ref(), outcome.as_slice());
         self.write(&folder, manifest, &findings)?;
         let verdicts: Vec<Verdict> =
             findings.iter().map(|finding| finding.verdict.clone()).collect();
@@ -143,8 +149,13 @@ impl Faults {
         let file = |given: &Option<Utf8PathBuf>, name: &str| {
             given.clone().unwrap_or_else(|| folder.join(name))
         };
-        let cases = findings.iter().map(entry).collect();
-        let document = Document { schema: 1, manifest, cases };
+        let mut runs: Vec<Run> = Vec::new();
+        let mut cases = Vec::new();
+        for finding in findings {
+            cases.push(entry(finding, finding.run.is_some().then_some(runs.len())));
+            runs.extend(finding.run.clone());
+        }
+        let document = Document { results: Results::new(manifest, runs), cases };
         let json = serde_json::to_string_pretty(&document)? + "\n";
         output::write(&file(&self.json, "results.json"), &json)?;
         output::write(&file(&self.ktap, "results.ktap"), &verdict::ktap(&verdicts))?;
@@ -171,11 +182,12 @@ fn skipped(arm: &Arm, case: &Case) -> Finding {
         verdict: Verdict::skipped(format!("{}: {}", arm.name, case.name), reason),
         wrong: Vec::new(),
         run: None,
+        outcome: None,
     }
 }
 
-fn entry(finding: &Finding) -> Entry<'_> {
-    let Finding { arm, case, verdict, wrong, run } = finding;
+fn entry(finding: &Finding, run: Option<usize>) -> Entry<'_> {
+    let Finding { arm, case, verdict, wrong, .. } = finding;
     Entry {
         name: &case.name,
         arm,
@@ -186,7 +198,7 @@ fn entry(finding: &Finding) -> Entry<'_> {
         detail: &verdict.detail,
         seconds: verdict.duration.as_secs_f64(),
         again: &verdict.repeat_command,
-        run: run.as_ref(),
+        run,
     }
 }
 

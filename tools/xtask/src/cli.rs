@@ -45,6 +45,7 @@ enum Verb {
     Apply(verbs::apply::Apply),
     Build(verbs::build::Build),
     Boot(Box<verbs::boot::Boot>),
+    Series(verbs::series::SeriesVerb),
     Clean(verbs::clean::Clean),
 }
 
@@ -116,6 +117,7 @@ pub fn run() -> Result<()> {
         Verb::Apply(verb) => verb.run(&context),
         Verb::Build(verb) => verb.run(&context),
         Verb::Boot(verb) => verb.run(&context),
+        Verb::Series(verb) => verb.run(&context),
         Verb::Clean(verb) => verb.run(&context),
     }
 }

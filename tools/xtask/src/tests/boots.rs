@@ -112,17 +112,19 @@ fn parameters(runner: &mut Runner<'_>, patched: Option<&Built>) {
     });
 }
 
+/// A step that is in order if exactly these CPUs are online.
+pub fn require_online(cpus: &str) -> Step {
+    Action::RequireContent { path: ONLINE.into(), content: cpus.into() }.into()
+}
+
 /// CPUs that go and come back.
 fn hotplug(runner: &mut Runner<'_>, patched: Option<&Built>) {
-    let require = |content: &str| {
-        Step::from(Action::RequireContent { path: ONLINE.into(), content: content.into() })
-    };
     let steps = vec![
         Action::Offline { cpu: 1 }.into(),
-        require("0,2-3"),
+        require_online("0,2-3"),
         Action::ReadFile { path: format!("{DEBUGFS_DIR}/timeline"), name: "off".into() }.into(),
         Action::Online { cpu: 1 }.into(),
-        require("0-3"),
+        require_online("0-3"),
     ];
     let change = |request: &mut BootRequest| request.steps = steps;
     boot(runner, "a CPU goes off and on", (patched, 4), change, |run, outcome| {

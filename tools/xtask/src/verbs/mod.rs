@@ -10,5 +10,6 @@ pub mod clean;
 pub mod demo;
 pub mod doctor;
 pub mod fetch;
+pub mod series;
 pub mod setup;
 pub mod test;

@@ -232,13 +232,18 @@ fn make_repository(context: &Context, source: &Source, home: &Utf8Path) -> Resul
     let git = Git::new(&context.sh, &new_tree);
     git.run(["init", "--quiet", "--initial-branch=source", "--template="])?;
     git.run(["config", "gc.auto", "0"])?;
+    // Distributions keep their packaging in git, and tell it to ignore the kernel's own files.
+    let ignores_all = git.output(["check-ignore", "--quiet", "Makefile"])?.status.success();
+    if ignores_all && !add.contains(&"--force") {
+        add.push("--force");
+    }
     let mut command = git.command();
     // One pack instead of 96,000 small files: 390 MB instead of 1.8 GB, and no slower.
     command.args(["-c", "core.bigFileThreshold=1", "-c", "core.compression=1"]).args(add);
     long(command, &log, &format!("recording Linux {} in git", source.version))?;
     let message = format!("Linux {}", source.version);
     git.run(["commit", "--quiet", "--no-verify", "--allow-empty", "--message", &message])?;
-    if matches!(source.origin, Origin::Plain(_)) {
+    if matches!(source.origin, Origin::Plain(_)) && !ignores_all {
         // Build products in a plain tree would make make refuse it.
         git.run(["clean", "-fdxq"])?;
     }

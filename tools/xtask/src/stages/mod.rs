@@ -15,6 +15,7 @@ pub mod fetch;
 pub mod kbuild;
 pub mod manifest;
 pub mod series;
+pub mod soak;
 
 use std::time::Duration;
 

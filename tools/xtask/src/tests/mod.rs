@@ -27,7 +27,7 @@ use crate::stages::build::{self, Built};
 use crate::stages::series::Desk;
 use crate::stages::{self, Kernel};
 use crate::{host, output};
-pub use report::{Case, Ending};
+pub use report::{Case, Ending, closing_line, ktap};
 
 /// No command of a test takes as long, kernel builds apart.
 const LIMIT: Duration = Duration::from_secs(15 * 60);

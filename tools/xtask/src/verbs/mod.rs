@@ -12,4 +12,5 @@ pub mod doctor;
 pub mod fetch;
 pub mod series;
 pub mod setup;
+pub mod soak;
 pub mod test;

@@ -3,6 +3,7 @@
 //! The guest's side: its program, its job, its initramfs.
 
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -58,8 +59,20 @@ pub fn job(request: &BootRequest) -> Job {
     Job { steps }
 }
 
-/// Builds the guest program, or finds it built, and returns its path.
+/// Builds the guest program, or finds it built, and returns its path. Cargo is asked once: a soak
+/// boots a thousand times.
 pub fn build(context: &Context) -> Result<Utf8PathBuf> {
+    static BUILT: Mutex<Option<Utf8PathBuf>> = Mutex::new(None);
+    let mut built = BUILT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some(path) = built.as_ref() {
+        return Ok(path.clone());
+    }
+    let path = build_with_cargo(context)?;
+    *built = Some(path.clone());
+    Ok(path)
+}
+
+fn build_with_cargo(context: &Context) -> Result<Utf8PathBuf> {
     // A target folder of its own: the usual one may be locked by the cargo that runs us.
     let folder = context.repo.join("target/guest");
     fs_err::create_dir_all(&folder)?;

@@ -51,6 +51,21 @@ pub struct BootRequest {
     pub module_refuses: bool,
     /// Show neither QEMU's command nor progress.
     pub quiet: bool,
+    /// What the emulation does otherwise than usual, if anything.
+    pub jitter: Option<Jitter>,
+}
+
+/// What makes emulated CPUs start and run at uneven speeds, to look for races.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Jitter {
+    /// Decides about all that is random.
+    pub seed: u32,
+    /// Under icount an instruction is 2 to the power of this in nanoseconds, 0 to 10.
+    pub shift: u8,
+    /// Without icount: a host thread per CPU, however many there are.
+    pub threads: bool,
+    /// Without icount: the host's scheduler treats each CPU's thread differently.
+    pub nice: bool,
 }
 
 impl BootRequest {
@@ -73,6 +88,7 @@ impl BootRequest {
             keep: false,
             module_refuses: false,
             quiet: false,
+            jitter: None,
         }
     }
 
@@ -150,6 +166,8 @@ pub struct RunFiles<'a> {
     pub console: &'a Utf8Path,
     /// Where the guest's reports go.
     pub report: &'a Utf8Path,
+    /// Where QEMU says which process it is, if it is to.
+    pub pid: &'a Utf8Path,
 }
 
 /// QEMU's arguments for `request` on a host with `host_cores` cores.
@@ -181,7 +199,11 @@ pub fn arguments(
         Accel::Tcg => {
             // One host thread per CPU makes them fight once they outnumber the host's cores: 128
             // CPUs on 2 cores take 175 s, with a single thread 10 s. icount has one thread anyway.
-            if request.icount || request.cpus > host_cores {
+            let single = match request.jitter {
+                Some(jitter) => !jitter.threads,
+                None => request.cpus > host_cores,
+            };
+            if request.icount || single {
                 add(&["-accel", "tcg,thread=single"]);
             } else {
                 add(&["-accel", "tcg,thread=multi"]);
@@ -192,9 +214,16 @@ pub fn arguments(
     }
     if request.icount {
         // One instruction is 1 ns, and idle time is skipped instead of slept through.
-        add(&["-icount", "shift=0,sleep=off"]);
+        let shift = request.jitter.map_or(0, |jitter| jitter.shift);
+        add(&["-icount", &format!("shift={shift},sleep=off")]);
         // The real-time clock and the CPU's random numbers (RNDR) are the same in every run.
-        add(&["-rtc", "base=2026-01-01T00:00:00,clock=vm", "-seed", "1"]);
+        let seed = request.jitter.map_or(1, |jitter| jitter.seed);
+        add(&["-rtc", "base=2026-01-01T00:00:00,clock=vm", "-seed", &seed.to_string()]);
+    }
+    if request.jitter.is_some_and(|jitter| jitter.nice) {
+        // So that the threads of the CPUs can be found and told apart.
+        add(&["-name", "guest,debug-threads=on"]);
+        add(&["-pidfile", files.pid.as_str()]);
     }
 
     match &request.topology {
@@ -232,6 +261,12 @@ pub struct Topology {
 }
 
 impl Topology {
+    /// Whether a core has several.
+    #[cfg(test)]
+    pub fn has_threads(&self) -> bool {
+        self.threads.get() > 1
+    }
+
     /// The number of CPUs that it makes.
     pub fn cpus(&self) -> u64 {
         [self.sockets, self.clusters, self.cores, self.threads]
@@ -326,6 +361,7 @@ mod tests {
             initrd: "/run/initrd.cpio".into(),
             console: "/run/a,b/console.log".into(),
             report: "/run/report.jsonl".into(),
+            pid: "/run/pid".into(),
         };
         // One option per line.
         arguments(request, accel, 4, &files).join(" ").replace(" -", "\n-")

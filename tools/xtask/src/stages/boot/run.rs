@@ -18,6 +18,7 @@ use xshell::cmd;
 use super::accel::{self, Accel, Host};
 use super::guest;
 use super::plan::{BootRequest, RunFiles, arguments};
+use super::skew::Skew;
 use super::verdict::{self, Evidence, Verdict};
 use crate::context::Context;
 use crate::error::Failure;
@@ -87,13 +88,15 @@ pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
         .context("cannot make a folder for the run")?;
     let dir = Utf8PathBuf::try_from(folder.path().to_owned())
         .context("the repository's folder has a name that is not UTF-8")?;
-    let [initrd, console_file, report_file, qemu_log] =
-        ["initrd.cpio", "console.log", "reports.jsonl", "qemu.log"].map(|name| dir.join(name));
+    let [initrd, console_file, report_file, qemu_log, pid] =
+        ["initrd.cpio", "console.log", "reports.jsonl", "qemu.log", "pid"]
+            .map(|name| dir.join(name));
     fs_err::write(&initrd, guest::initramfs(&program, module.as_deref(), &job)?)?;
 
     let host_cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let host_cores = u32::try_from(host_cores).unwrap_or(u32::MAX);
-    let files = RunFiles { initrd: &initrd, console: &console_file, report: &report_file };
+    let files =
+        RunFiles { initrd: &initrd, console: &console_file, report: &report_file, pid: &pid };
     let arguments = arguments(request, accel, host_cores, &files);
     let qemu_command = shell_command(&arguments)?;
     fs_err::write(dir.join("command"), format!("{qemu_command}\n"))?;
@@ -107,7 +110,11 @@ pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
     let last_look = RefCell::new(Duration::ZERO);
     let command = Command::from(cmd!(context.sh, "{QEMU} {arguments...}"));
     let start = Instant::now();
+    let mut skew = request.jitter.filter(|jitter| jitter.nice).map(|jitter| Skew::new(jitter.seed));
     let (end, host_cpu) = process::run_measured(command, &qemu_log, limit, |elapsed| {
+        if let Some(skew) = &mut skew {
+            skew.apply(&pid);
+        }
         if elapsed - *last_look.borrow() >= LOOK {
             last_look.replace(elapsed);
             progress.note(&where_it_is(&job, &report_file, &console_file));

@@ -35,7 +35,7 @@ pub struct Built {
 /// Builds the image and, where the configuration has Rust, the module, within `limit` each. What
 /// is up to date is not built again.
 pub fn run(context: &Context, configured: &Configured, limit: Duration) -> Result<Built> {
-    let kbuild = Kbuild::new(context)?;
+    let kbuild = configured.kbuild(context)?;
     let _lock = context.lock(&configured.lock_name())?;
     let _tree = configured.tree.hold(context)?;
     let config = fs_err::read(configured.config())?;

@@ -111,7 +111,7 @@ pub fn check(
     touched: &BTreeSet<String>,
     by: By,
 ) -> Result<Finding> {
-    if by == By::Sparse && !host::has("sparse") {
+    if by == By::Sparse && !host::has(&sparse(desk)) {
         return Ok(Finding::Needs("sparse".to_owned()));
     }
     let mut remarks = Vec::new();
@@ -121,6 +121,18 @@ pub fn check(
         let build = configure(desk, tree, architecture)?;
         let objects = objects(architecture, touched, &tree.dir, &build)?;
         let log = compile(desk, tree, architecture, &build, &objects, by)?;
+        if by == By::Sparse {
+            let needs =
+                "a sparse that knows __typeof_unqual__, 0.6.5 or later; CHECK=PATH names one";
+            if log.contains("is not available or not up to date") {
+                return Ok(Finding::Needs(needs.to_owned()));
+            }
+            // Else it has looked at nothing: make is silent about that.
+            let looked_at = log.lines().filter(|line| line.starts_with("  CHECK ")).count();
+            if looked_at == 0 {
+                bail!(Failure::Check("make has not called sparse".to_owned()));
+            }
+        }
         counts.push(objects.len());
         remarks.push(Remarks::parse(&log, tree.dir.as_str()));
     }
@@ -216,7 +228,7 @@ fn compile(
             make.arg("W=1");
         }
         By::Sparse => {
-            make.args(["C=2", "CHECK=sparse"]);
+            make.args(["C=2", &format!("CHECK={}", sparse(desk))]);
         }
     }
     make.args(objects);
@@ -298,6 +310,12 @@ fn enabled(makefile: &str, object: &str, config: &str) -> bool {
 fn has(config: &str, option: &str) -> bool {
     let [y, m] = ["y", "m"].map(|value| format!("CONFIG_{option}={value}"));
     config.lines().any(|line| line == y || line == m)
+}
+
+/// The checker: `CHECK=` of the user's, else sparse.
+fn sparse(desk: &Desk<'_>) -> String {
+    let set = desk.context.make_variables.iter().rev().find(|(key, _)| key == "CHECK");
+    set.map_or("sparse".to_owned(), |(_, path)| path.clone())
 }
 
 fn jobs() -> String {

@@ -45,6 +45,7 @@ enum Verb {
     Apply(verbs::apply::Apply),
     Build(verbs::build::Build),
     Boot(Box<verbs::boot::Boot>),
+    KvmLab(Box<verbs::kvm_lab::KvmLab>),
     Clean(verbs::clean::Clean),
 }
 
@@ -116,6 +117,7 @@ pub fn run() -> Result<()> {
         Verb::Apply(verb) => verb.run(&context),
         Verb::Build(verb) => verb.run(&context),
         Verb::Boot(verb) => verb.run(&context),
+        Verb::KvmLab(verb) => verb.run(&context),
         Verb::Clean(verb) => verb.run(&context),
     }
 }

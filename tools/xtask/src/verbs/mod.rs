@@ -10,5 +10,6 @@ pub mod clean;
 pub mod demo;
 pub mod doctor;
 pub mod fetch;
+pub mod kvm_lab;
 pub mod setup;
 pub mod test;

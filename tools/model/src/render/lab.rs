@@ -18,9 +18,8 @@ pub fn report(runs: &[Run]) -> String {
     let Some(first) = runs.first() else { return "no runs\n".to_owned() };
     let mut text = heading(first, runs.len());
     let good: Vec<&Run> = runs.iter().filter(|run| run.ok).collect();
-    for run in runs.iter().filter(|run| !run.ok) {
-        let why = run.failure.as_ref().map_or("failed", |failure| failure.detail.as_str());
-        text += &format!("a run failed: {why}\n");
+    if good.len() < runs.len() {
+        text += &format!("{} of them failed\n", runs.len() - good.len());
     }
     if let Some(run) = middle(&good)
         && let Some(kvm) = &run.kvm

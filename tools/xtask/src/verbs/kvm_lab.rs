@@ -103,6 +103,7 @@ impl KvmLab {
             limit: self.limit.map(Duration::from_secs),
             host: self.host(context)?,
             keep: self.keep,
+            quiet: false,
         };
         let (mut runs, mut boots, mut failure) = (Vec::new(), Vec::new(), None);
         for repetition in 0..self.runs {
@@ -126,7 +127,7 @@ impl KvmLab {
             return Ok(());
         };
         eprint!("{}", collect::last_lines(run));
-        if let Some(output) = boot.files.get("lab-output") {
+        if let Some(output) = boot.files.get(stage::OUTPUT) {
             eprintln!("what the tool said on the emulated host:\n{}", output.trim_end());
         }
         if let Some(folder) = &boot.folder {

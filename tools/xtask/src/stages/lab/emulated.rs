@@ -9,32 +9,29 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use bringup_model::results::{Clock, Failure as RunFailure, Results, Run, Setup};
 use guest_protocol::{Action, Step};
 
 use super::userland;
-use super::{EmulatedHost, LabOutcome, LabRequest};
+use super::{EmulatedHost, Host, LabOutcome, LabRequest};
 use crate::context::Context;
 use crate::stages::boot::accel::AccelRequest;
 use crate::stages::boot::plan::{BootRequest, GuestFile};
-use crate::stages::boot::{self, guest};
+use crate::stages::boot::{self, BootOutcome, guest};
 use crate::stages::collect;
 
 /// Our folder on the emulated host.
 const FOLDER: &str = "lab";
 
 /// What the results of the run there are called.
-const RESULTS: &str = "results";
-const OUTPUT: &str = "lab-output";
+pub const RESULTS: &str = "results";
+/// What this program's output there is called.
+pub const OUTPUT: &str = "output";
 
 /// Measures once.
 pub fn run(context: &Context, request: &LabRequest, host: &EmulatedHost) -> Result<LabOutcome> {
-    let mut boot = host_boot(context, request, host)?;
-    let path = |name: &str| format!("/{FOLDER}/{name}");
-    boot.steps.push(run_step(measurement(request), limit(request)));
-    let read = Action::ReadFile { path: path("results.json"), name: RESULTS.to_owned() };
-    boot.steps.push(read.into());
+    let boot = host_boot(context, request, host, measurement(request))?;
     let outcome = boot::run(context, &boot)?;
 
     let mut run = match outcome.files.get(RESULTS).map(|text| Results::from_json(text)) {
@@ -50,11 +47,28 @@ pub fn run(context: &Context, request: &LabRequest, host: &EmulatedHost) -> Resu
     Ok(LabOutcome { run, boot: outcome })
 }
 
-/// The boot of the emulated host, with all that it needs for a guest but no steps.
-pub fn host_boot(
+/// Boots the guest of `request` once on its emulated host with this program's verb `boot`, as
+/// anybody would on a real one. Nothing is measured. Returns the emulated host's boot.
+pub fn boot_on_emulated_host(
+    context: &Context,
+    request: &LabRequest,
+) -> Result<(BootRequest, BootOutcome)> {
+    let Host::Emulated(host) = &request.host else { bail!("the host is not emulated") };
+    let mut words = vec!["boot".to_owned()];
+    words.extend(guest_arguments(request));
+    words.extend(["--cpus".to_owned(), request.vcpus.to_string()]);
+    words.extend(["--accel".to_owned(), "kvm".to_owned()]);
+    let boot = host_boot(context, request, host, words)?;
+    let outcome = boot::run(context, &boot)?;
+    Ok((boot, outcome))
+}
+
+/// The boot of the emulated host, in which this program is run with `arguments`.
+fn host_boot(
     context: &Context,
     request: &LabRequest,
     host: &EmulatedHost,
+    arguments: Vec<String>,
 ) -> Result<BootRequest> {
     let root = userland::prepare(context, host.root.as_deref())?;
     let init = guest::build(context)?;
@@ -62,7 +76,8 @@ pub fn host_boot(
     let label = format!("host-of-{}", request.label);
     let mut boot = BootRequest::new(label, host.image.clone(), request.pcpus);
     boot.accel = AccelRequest::Tcg;
-    (boot.icount, boot.hypervisor, boot.keep) = (true, true, request.keep);
+    (boot.icount, boot.hypervisor) = (true, true);
+    (boot.keep, boot.quiet) = (request.keep, request.quiet);
     boot.seed = 1 + u64::from(request.repetition);
     // The guest's memory, its trace, and the user space twice: packed and unpacked.
     let guest = request.guest();
@@ -84,21 +99,24 @@ pub fn host_boot(
     let mount = |kind: &str, target: &str| {
         Step::from(Action::Mount { kind: kind.to_owned(), target: target.to_owned() })
     };
-    boot.steps = vec![mount("tracefs", "/sys/kernel/tracing"), mount("tmpfs", "/tmp")];
-    Ok(boot)
-}
-
-/// A step that runs this program on the emulated host.
-pub fn run_step(arguments: Vec<String>, limit: Duration) -> Step {
-    let folder = format!("/{FOLDER}/cache");
-    let mut words = vec!["--cache".to_owned(), folder];
+    let results = format!("/{FOLDER}/results.json");
+    let mut words = vec!["--cache".to_owned(), format!("/{FOLDER}/cache")];
     words.extend(arguments);
-    Step::from(Action::Run {
+    words.extend(["--json".to_owned(), results.clone()]);
+    let run = Action::Run {
         program: format!("/{FOLDER}/xtask"),
         arguments: words,
-        limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
+        limit_ms: u64::try_from(limit(request).as_millis()).unwrap_or(u64::MAX),
         name: OUTPUT.to_owned(),
-    })
+    };
+    let read = Action::ReadFile { path: results, name: RESULTS.to_owned() };
+    boot.steps = vec![
+        mount("tracefs", "/sys/kernel/tracing"),
+        mount("tmpfs", "/tmp"),
+        run.into(),
+        read.into(),
+    ];
+    Ok(boot)
 }
 
 /// By the emulated host's clock, which is much slower than ours.
@@ -106,16 +124,14 @@ fn limit(request: &LabRequest) -> Duration {
     request.guest().limit() + Duration::from_secs(30)
 }
 
-/// What to type there for this measurement.
-fn measurement(request: &LabRequest) -> Vec<String> {
+/// Which guest, in words for this program there.
+fn guest_arguments(request: &LabRequest) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut add = |list: &[&str]| words.extend(list.iter().map(|&word| word.to_owned()));
-    add(&["kvm-lab", "--real", "--runs", "1"]);
     add(&["--kernel", &format!("/{FOLDER}/Image")]);
     if request.module.is_some() {
         add(&["--module", &format!("/{FOLDER}/cpu_bringup.ko")]);
     }
-    add(&["--vcpus", &request.vcpus.to_string(), "--pcpus", &request.pcpus.to_string()]);
     if let Some(parallel) = request.parallel {
         add(&["--parallel", if parallel { "1" } else { "0" }]);
     }
@@ -125,6 +141,16 @@ fn measurement(request: &LabRequest) -> Vec<String> {
     if !request.append.is_empty() {
         add(&["--append", &request.append]);
     }
+    words
+}
+
+/// What to type there for this measurement.
+fn measurement(request: &LabRequest) -> Vec<String> {
+    let mut words = vec!["kvm-lab".to_owned()];
+    words.extend(guest_arguments(request));
+    let mut add = |list: &[&str]| words.extend(list.iter().map(|&word| word.to_owned()));
+    add(&["--real", "--runs", "1"]);
+    add(&["--vcpus", &request.vcpus.to_string(), "--pcpus", &request.pcpus.to_string()]);
     if !request.pin {
         add(&["--no-pin"]);
     }
@@ -133,12 +159,11 @@ fn measurement(request: &LabRequest) -> Vec<String> {
     }
     add(&["--first-repetition", &request.repetition.to_string()]);
     add(&["--limit", &request.guest().limit().as_secs().to_string()]);
-    add(&["--json", &format!("/{FOLDER}/results.json")]);
     words
 }
 
 /// The run of a measurement that did not come to an end.
-fn not_measured(boot: &BootRequest, request: &LabRequest, outcome: &boot::BootOutcome) -> Run {
+fn not_measured(boot: &BootRequest, request: &LabRequest, outcome: &BootOutcome) -> Run {
     let host = collect::run(boot, outcome);
     let failure = host.failure.unwrap_or_else(|| RunFailure {
         kind: "lab".to_owned(),

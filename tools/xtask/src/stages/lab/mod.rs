@@ -22,7 +22,7 @@ use super::boot::BootOutcome;
 use super::boot::plan::{BootRequest, Window};
 use crate::context::Context;
 use crate::error::Failure;
-pub use emulated::hz;
+pub use emulated::{OUTPUT, RESULTS, boot_on_emulated_host, hz};
 
 /// The preset of the emulated host's kernel.
 pub const HOST_PRESET: &str = "kvm-host";
@@ -59,6 +59,8 @@ pub struct LabRequest {
     pub host: Host,
     /// Keep the folders of runs that went well, too.
     pub keep: bool,
+    /// Show neither QEMU's command nor progress.
+    pub quiet: bool,
 }
 
 /// On which host.
@@ -108,7 +110,7 @@ impl LabRequest {
         (boot.parallel, boot.window) = (self.parallel, self.window);
         // What the console puts out costs exits that are not of interest. It is in the log.
         boot.append = format!("quiet {}", self.append).trim().to_owned();
-        (boot.measured, boot.keep) = (true, self.keep);
+        (boot.measured, boot.keep, boot.quiet) = (true, self.keep, self.quiet);
         // Several of the guest's CPUs share one of the host's.
         let crowd = u64::from(self.vcpus.div_ceil(self.pcpus.max(1)));
         boot.limit = self.limit.or(Some(boot.limit() + Duration::from_secs(2 * crowd)));

@@ -18,6 +18,7 @@ use serde::Deserialize;
 
 use crate::context::Context;
 use crate::error::Failure;
+pub use package::Apt;
 use tarball::Cached;
 
 /// A Linux source that later stages may read but never write.

@@ -8,11 +8,13 @@
 
 pub mod apply;
 pub mod boot;
+pub mod bootable;
 pub mod build;
 pub mod collect;
 pub mod configure;
 pub mod fetch;
 pub mod kbuild;
+pub mod lab;
 pub mod manifest;
 pub mod series;
 pub mod soak;
@@ -23,6 +25,7 @@ use anyhow::Result;
 use camino::Utf8PathBuf;
 
 use crate::context::Context;
+pub use bootable::bootable;
 
 /// Which kernel a verb is about.
 #[derive(Debug, Clone, PartialEq, Eq)]

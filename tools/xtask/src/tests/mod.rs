@@ -7,6 +7,7 @@
 mod boots;
 mod command_line;
 mod judge;
+mod lab;
 mod module;
 mod report;
 mod series;
@@ -38,6 +39,7 @@ struct Kernels {
     patched: Option<Built>,
     untimed: Option<Built>,
     pristine: Option<Built>,
+    kvm_host: Option<Built>,
 }
 
 /// What cases are given and where they leave their results.
@@ -65,10 +67,12 @@ pub fn run(context: &Context, quick: bool) -> Result<()> {
             base: runner.kernel(Kernel::Base, "guest"),
             untimed: runner.kernel(Kernel::Patched, "guest-untimed"),
             pristine: runner.kernel(Kernel::Pristine, "guest"),
+            kvm_host: runner.kernel(Kernel::Base, stages::lab::HOST_PRESET),
         };
         command_line::run_with_kernel(&mut runner, kernels.patched.as_ref());
         module::run(&mut runner, kernels.patched.as_ref());
         boots::run(&mut runner, &kernels);
+        lab::run(&mut runner, kernels.patched.as_ref(), kernels.kvm_host.as_ref());
     }
     runner.finish()
 }

@@ -53,6 +53,17 @@ pub struct BootRequest {
     pub quiet: bool,
     /// What the emulation does otherwise than usual, if anything.
     pub jitter: Option<Jitter>,
+    /// The guest's CPUs have EL2, so that it can be a KVM host itself.
+    pub hypervisor: bool,
+    /// The guest is to be measured from outside: it is held until somebody lets it go, all of its
+    /// memory is there by then, and it gets nothing random.
+    pub measured: bool,
+    /// The seed of all that QEMU draws by lot under icount.
+    pub seed: u64,
+    /// An archive to be unpacked in front of the rest of the initramfs.
+    pub root: Option<Utf8PathBuf>,
+    /// Further files of the initramfs.
+    pub files: Vec<GuestFile>,
 }
 
 /// What makes emulated CPUs start and run at uneven speeds, to look for races.
@@ -66,6 +77,17 @@ pub struct Jitter {
     pub threads: bool,
     /// Without icount: the host's scheduler treats each CPU's thread differently.
     pub nice: bool,
+}
+
+/// A file that is packed into the initramfs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestFile {
+    /// Its path in the guest, without a leading slash.
+    pub path: String,
+    /// Whether it can be run.
+    pub executable: bool,
+    /// Where it is on the host.
+    pub source: Utf8PathBuf,
 }
 
 impl BootRequest {
@@ -89,6 +111,11 @@ impl BootRequest {
             module_refuses: false,
             quiet: false,
             jitter: None,
+            hypervisor: false,
+            measured: false,
+            seed: 1,
+            root: None,
+            files: Vec::new(),
         }
     }
 
@@ -168,6 +195,8 @@ pub struct RunFiles<'a> {
     pub report: &'a Utf8Path,
     /// Where QEMU says which process it is, if it is to.
     pub pid: &'a Utf8Path,
+    /// QEMU's monitor, a socket, where the guest is measured.
+    pub monitor: &'a Utf8Path,
 }
 
 /// QEMU's arguments for `request` on a host with `host_cores` cores.
@@ -188,9 +217,15 @@ pub fn arguments(
 
     // GICv3 always, under KVM too: GICv2 ends at 8 CPUs.
     let mut machine = "virt,gic-version=3".to_owned();
-    if request.icount {
+    if request.icount || request.measured {
         // No random seeds in the device tree: they would make runs differ.
         machine += ",dtb-randomness=off";
+    }
+    if request.hypervisor {
+        machine += ",virtualization=on";
+    }
+    if request.measured {
+        machine += ",memory-backend=memory";
     }
     add(&["-machine", &machine]);
 
@@ -217,8 +252,8 @@ pub fn arguments(
         let shift = request.jitter.map_or(0, |jitter| jitter.shift);
         add(&["-icount", &format!("shift={shift},sleep=off")]);
         // The real-time clock and the CPU's random numbers (RNDR) are the same in every run.
-        let seed = request.jitter.map_or(1, |jitter| jitter.seed);
-        add(&["-rtc", "base=2026-01-01T00:00:00,clock=vm", "-seed", &seed.to_string()]);
+        let seed = request.jitter.map_or(request.seed, |jitter| jitter.seed.into()).to_string();
+        add(&["-rtc", "base=2026-01-01T00:00:00,clock=vm", "-seed", &seed]);
     }
     if request.jitter.is_some_and(|jitter| jitter.nice) {
         // So that the threads of the CPUs can be found and told apart.
@@ -230,7 +265,15 @@ pub fn arguments(
         Some(topology) => add(&["-smp", &format!("{},{topology}", request.cpus)]),
         None => add(&["-smp", &request.cpus.to_string()]),
     }
-    add(&["-m", &format!("{}M", request.memory_mib())]);
+    let memory = format!("{}M", request.memory_mib());
+    add(&["-m", &memory]);
+    if request.measured {
+        // The host shall not look for memory while the guest is measured.
+        add(&["-object", &format!("memory-backend-ram,id=memory,size={memory},prealloc=on")]);
+        // Held until it is let go by way of the monitor, which also tells the threads of its CPUs.
+        let monitor = format!("unix:{},server=on,wait=off", option_value(files.monitor));
+        add(&["-S", "-qmp", &monitor]);
+    }
 
     // The console has a file of its own; nothing is parsed out of it but the signs of failure.
     add(&["-chardev", &format!("file,id=console,path={}", option_value(files.console))]);
@@ -362,6 +405,7 @@ mod tests {
             console: "/run/a,b/console.log".into(),
             report: "/run/report.jsonl".into(),
             pid: "/run/pid".into(),
+            monitor: "/run/monitor".into(),
         };
         // One option per line.
         arguments(request, accel, 4, &files).join(" ").replace(" -", "\n-")
@@ -422,6 +466,25 @@ mod tests {
         -initrd /run/initrd.cpio
         -append console=ttyAMA0 panic=-1 oops=panic log_buf_len=2M
         ");
+    }
+
+    #[test]
+    fn a_measured_guest_is_held_and_a_hypervisor_has_el2() {
+        let mut request = BootRequest::new("p1", "/k/Image", 8);
+        request.measured = true;
+        let words = shown(&request, Accel::Kvm);
+        let lines: Vec<_> = words
+            .lines()
+            .filter(|line| {
+                ["-machine", "-object", "-S", "-qmp"].iter().any(|o| line.starts_with(o))
+            })
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"), @"");
+        request.measured = false;
+        (request.hypervisor, request.icount, request.seed) = (true, true, 7);
+        let words = shown(&request, Accel::Tcg);
+        assert!(words.contains("virt,gic-version=3,dtb-randomness=off,virtualization=on\n"));
+        assert!(words.contains("-seed 7"));
     }
 
     #[test]

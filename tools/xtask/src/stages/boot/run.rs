@@ -69,6 +69,16 @@ pub struct StepOutcome {
 
 /// Boots `request`. A guest that fails is an outcome; an error means that there was no boot.
 pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
+    run_held(context, request, |_| Ok(()))
+}
+
+/// As [`run`]; calls `release` with QEMU's monitor, once it is there, to let a guest go that is to
+/// be measured.
+pub fn run_held(
+    context: &Context,
+    request: &BootRequest,
+    release: impl FnOnce(&Utf8Path) -> Result<()>,
+) -> Result<BootOutcome> {
     request.validate()?;
     check_image(&request.image)?;
     let qemu_version = qemu_version(context)?;
@@ -77,7 +87,6 @@ pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
         eprintln!("emulating with TCG: {why}");
     }
     let program = fs_err::read(guest::build(context)?)?;
-    let module = request.module.as_ref().map(fs_err::read).transpose()?;
     let job = guest::job(request);
 
     let runs = context.repo.join("target/boots");
@@ -88,15 +97,20 @@ pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
         .context("cannot make a folder for the run")?;
     let dir = Utf8PathBuf::try_from(folder.path().to_owned())
         .context("the repository's folder has a name that is not UTF-8")?;
-    let [initrd, console_file, report_file, qemu_log, pid] =
-        ["initrd.cpio", "console.log", "reports.jsonl", "qemu.log", "pid"]
+    let [initrd, console_file, report_file, qemu_log, monitor, pid] =
+        ["initrd.cpio", "console.log", "reports.jsonl", "qemu.log", "monitor", "pid"]
             .map(|name| dir.join(name));
-    fs_err::write(&initrd, guest::initramfs(&program, module.as_deref(), &job)?)?;
+    fs_err::write(&initrd, guest::initramfs(request, &program, &job)?)?;
 
     let host_cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let host_cores = u32::try_from(host_cores).unwrap_or(u32::MAX);
-    let files =
-        RunFiles { initrd: &initrd, console: &console_file, report: &report_file, pid: &pid };
+    let files = RunFiles {
+        initrd: &initrd,
+        console: &console_file,
+        report: &report_file,
+        monitor: &monitor,
+        pid: &pid,
+    };
     let arguments = arguments(request, accel, host_cores, &files);
     let qemu_command = shell_command(&arguments)?;
     fs_err::write(dir.join("command"), format!("{qemu_command}\n"))?;
@@ -108,6 +122,8 @@ pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
         Progress::spinner(format!("{}, {} CPUs, {accel}", request.label, request.cpus))
     };
     let last_look = RefCell::new(Duration::ZERO);
+    let mut release = request.measured.then_some(release);
+    let mut not_released = None;
     let command = Command::from(cmd!(context.sh, "{QEMU} {arguments...}"));
     let start = Instant::now();
     let mut skew = request.jitter.filter(|jitter| jitter.nice).map(|jitter| Skew::new(jitter.seed));
@@ -115,13 +131,24 @@ pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
         if let Some(skew) = &mut skew {
             skew.apply(&pid);
         }
-        if elapsed - *last_look.borrow() >= LOOK {
+        if monitor.exists()
+            && let Some(release) = release.take()
+            && let Err(error) = release(&monitor)
+        {
+            not_released = Some(error);
+            return process::Verdict::Stop;
+        }
+        // A look costs time, and a measured guest may be on the same CPUs.
+        if !request.measured && elapsed - *last_look.borrow() >= LOOK {
             last_look.replace(elapsed);
             progress.note(&where_it_is(&job, &report_file, &console_file));
         }
         process::Verdict::Continue
     })?;
     let elapsed = start.elapsed();
+    if let Some(error) = not_released {
+        return Err(error.context("the guest cannot be let go"));
+    }
 
     let console = read_lossy(&console_file)?;
     let evidence = Evidence {

@@ -50,7 +50,7 @@ pub fn fetch(context: &Context, wanted: &Wanted<'_>, cached: &Cached) -> Result<
     if !distribution.uses_apt() {
         bail!("{} has no apt", distribution.name);
     }
-    let apt = Apt::new(&context.sh, &context.cache.join("apt"), &distribution)?;
+    let apt = Apt::new(&context.sh, &context.cache.join("apt"), &distribution, None)?;
     let mirrors = apt.mirrors(&distribution.codename)?;
     let suites = suites(wanted.suites, &distribution);
     let mut refusals = Vec::new();
@@ -81,7 +81,10 @@ fn fetch_from(
     suite: &str,
 ) -> Result<Source> {
     let name = wanted.name;
-    apt.use_only(mirror, suite, wanted.tarball)?;
+    match wanted.tarball {
+        Tarball::Inside(_) => apt.use_only(mirror, suite)?,
+        Tarball::Original => apt.use_source(mirror, suite, "deb-src", "Sources")?,
+    }
     apt.run("apt-get", &["update", "--error-on=any"], UPDATE, None, "Reading package lists")?;
     let listed = apt.output("apt-cache", &["madison", name])?;
     let version = exact_version(&listed, wanted.release)
@@ -176,14 +179,20 @@ fn field<'a>(shown: &'a str, key: &str) -> Option<&'a str> {
 }
 
 /// A private apt in a folder of our cache.
-struct Apt {
+pub struct Apt {
     sh: Shell,
     dir: Utf8PathBuf,
     is_ubuntu: bool,
 }
 
 impl Apt {
-    fn new(sh: &Shell, dir: &Utf8Path, distribution: &Distribution) -> Result<Self> {
+    /// One that has nothing yet, for packages of `architecture` or of the host's.
+    pub fn new(
+        sh: &Shell,
+        dir: &Utf8Path,
+        distribution: &Distribution,
+        architecture: Option<&str>,
+    ) -> Result<Self> {
         for below in ["etc", "lists/partial", "archives/partial"] {
             fs_err::create_dir_all(dir.join(below))?;
         }
@@ -191,20 +200,47 @@ impl Apt {
             fs_err::remove_dir_all(dir.join("unpacked"))?;
         }
         let is_root = rustix::process::geteuid().is_root();
-        fs_err::write(dir.join("apt.conf"), configuration(dir, is_root))?;
+        let mut configuration = configuration(dir, is_root);
+        if let Some(architecture) = architecture {
+            // Nothing of that architecture is installed here: all that is needed is to be fetched.
+            fs_err::write(dir.join("status"), "")?;
+            configuration += &format!(
+                "APT::Architecture \"{architecture}\";\n\
+                 APT::Architectures {{ \"{architecture}\"; }};\n\
+                 Dir::State::status \"{dir}/status\";\n"
+            );
+        }
+        fs_err::write(dir.join("apt.conf"), configuration)?;
         let ubuntu = "ubuntu";
         let is_ubuntu =
             distribution.id == ubuntu || distribution.like.iter().any(|id| id == ubuntu);
         Ok(Self { sh: sh.clone(), dir: dir.to_owned(), is_ubuntu })
     }
 
+    /// Unpacks `packages` and all that they depend on below `root`.
+    pub fn unpack(&self, packages: &[&str], root: &Utf8Path, title: &str) -> Result<()> {
+        self.run("apt-get", &["update", "--error-on=any"], UPDATE, None, "Reading package lists")?;
+        let options = ["install", "--download-only", "--no-install-recommends", "--yes"];
+        let arguments = [&options, packages].concat();
+        self.run("apt-get", &arguments, DOWNLOAD, None, title)?;
+        for entry in self.dir.join("archives").read_dir_utf8()? {
+            let package = entry?.into_path();
+            if package.extension() == Some("deb") {
+                let arguments = ["--extract", package.as_str(), root.as_str()];
+                let name = package.file_name().unwrap_or_default();
+                self.run_quietly("dpkg-deb", &arguments).with_context(|| name.to_owned())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes the folder: it has served its purpose.
-    fn remove(self) -> Result<()> {
+    pub fn remove(self) -> Result<()> {
         Ok(fs_err::remove_dir_all(self.dir)?)
     }
 
     /// The mirrors that the system's own apt is set up with.
-    fn mirrors(&self, codename: &str) -> Result<Vec<String>> {
+    pub fn mirrors(&self, codename: &str) -> Result<Vec<String>> {
         // Without lists, as in a fresh container, there is no release information to show.
         for options in [&[][..], &["--no-release-info"]] {
             let indextargets = cmd!(self.sh, "apt-get indextargets {options...}");
@@ -220,11 +256,13 @@ impl Apt {
         bail!("the system's apt has no mirror")
     }
 
-    fn use_only(&self, mirror: &str, suite: &str, tarball: Tarball<'_>) -> Result<()> {
-        let (types, targets) = match tarball {
-            Tarball::Inside(_) => ("deb", "Packages"),
-            Tarball::Original => ("deb-src", "Sources"),
-        };
+    /// Takes packages from there only.
+    pub fn use_only(&self, mirror: &str, suite: &str) -> Result<()> {
+        self.use_source(mirror, suite, "deb", "Packages")
+    }
+
+    /// Takes packages of this type only, which the archive lists in these files.
+    fn use_source(&self, mirror: &str, suite: &str, types: &str, targets: &str) -> Result<()> {
         let family = if self.is_ubuntu { "ubuntu" } else { "debian" };
         let keyring = format!("/usr/share/keyrings/{family}-archive-keyring.gpg");
         let mut text = format!(
@@ -262,11 +300,27 @@ impl Apt {
         total: Option<u64>,
         title: &str,
     ) -> Result<()> {
-        let log = self.dir.join("apt.log");
         let progress = match total {
             Some(_) => Progress::bytes(title, total),
             None => Progress::spinner(title),
         };
+        self.run_with(program, arguments, limit, total, progress)
+    }
+
+    /// Runs something of a moment.
+    fn run_quietly(&self, program: &str, arguments: &[&str]) -> Result<()> {
+        self.run_with(program, arguments, UPDATE, None, Progress::hidden())
+    }
+
+    fn run_with(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        limit: Duration,
+        total: Option<u64>,
+        progress: Progress,
+    ) -> Result<()> {
+        let log = self.dir.join("apt.log");
         let command = self.command(program, arguments);
         let end = process::run_logged(command, &log, limit, |_| {
             if total.is_some() {

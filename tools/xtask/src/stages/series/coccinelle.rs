@@ -65,16 +65,17 @@ pub fn check(desk: &Desk<'_>, trees: Trees<'_>, touched: &BTreeSet<String>) -> R
 /// The scripts that have a mode `report`.
 fn scripts(tree: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
     let mut scripts = Vec::new();
-    for folder in tree.join("scripts/coccinelle").read_dir_utf8()? {
-        let folder = folder?.into_path();
-        if !folder.is_dir() {
-            continue;
-        }
+    let mut folders = vec![tree.join("scripts/coccinelle")];
+    while let Some(folder) = folders.pop() {
         for entry in folder.read_dir_utf8()? {
             let path = entry?.into_path();
-            let text = String::from_utf8_lossy(&fs_err::read(&path)?).into_owned();
-            if path.extension() == Some("cocci") && text.lines().any(|line| is_report(line)) {
-                scripts.push(path);
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension() == Some("cocci") {
+                let text = String::from_utf8_lossy(&fs_err::read(&path)?).into_owned();
+                if text.lines().any(is_report) {
+                    scripts.push(path);
+                }
             }
         }
     }

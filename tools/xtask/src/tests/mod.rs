@@ -8,6 +8,7 @@ mod boots;
 mod command_line;
 mod judge;
 mod lab;
+mod matrix;
 mod module;
 mod report;
 mod series;
@@ -73,6 +74,18 @@ pub fn run(context: &Context, quick: bool) -> Result<()> {
         module::run(&mut runner, kernels.patched.as_ref());
         boots::run(&mut runner, &kernels);
         lab::run(&mut runner, kernels.patched.as_ref(), kernels.kvm_host.as_ref());
+    }
+    runner.finish()
+}
+
+/// Runs the regression matrix.
+pub fn run_long(context: &Context, only: Option<&str>) -> Result<()> {
+    let mut runner = Runner::new(context, "test-long", only)?;
+    host::ensure(context)?;
+    matrix::run(&mut runner);
+    if let Some(only) = only.filter(|_| runner.cases.is_empty()) {
+        let text = format!("--only {only}: no case has that in its name");
+        return Err(Failure::Usage(text).into());
     }
     runner.finish()
 }

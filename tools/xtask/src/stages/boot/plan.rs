@@ -51,6 +51,11 @@ pub struct BootRequest {
     pub module_refuses: bool,
     /// Show neither QEMU's command nor progress.
     pub quiet: bool,
+    /// What starts the kernel, where QEMU does not do so itself.
+    pub bios: Option<Utf8PathBuf>,
+    /// What the guest of a second kernel shall do, which the steps have started by kexec from
+    /// [`super::guest::SECOND_IMAGE`].
+    pub second: Option<Vec<Step>>,
     /// What the emulation does otherwise than usual, if anything.
     pub jitter: Option<Jitter>,
     /// The guest's CPUs have EL2, so that it can be a KVM host itself.
@@ -110,6 +115,8 @@ impl BootRequest {
             keep: false,
             module_refuses: false,
             quiet: false,
+            bios: None,
+            second: None,
             jitter: None,
             hypervisor: false,
             measured: false,
@@ -284,6 +291,9 @@ pub fn arguments(
     add(&["-device", "virtio-serial-device"]);
     add(&["-device", &format!("virtserialport,chardev=report,name={PORT}")]);
 
+    if let Some(bios) = &request.bios {
+        add(&["-bios", bios.as_str()]);
+    }
     add(&["-kernel", request.image.as_str(), "-initrd", files.initrd.as_str()]);
     add(&["-append", &request.kernel_parameters()]);
     arguments

@@ -100,7 +100,16 @@ pub fn run_held(
     let [initrd, console_file, report_file, qemu_log, monitor, pid] =
         ["initrd.cpio", "console.log", "reports.jsonl", "qemu.log", "monitor", "pid"]
             .map(|name| dir.join(name));
-    fs_err::write(&initrd, guest::initramfs(request, &program, &job)?)?;
+    let mut packed = request.clone();
+    let second = match &request.second {
+        None => None,
+        Some(steps) => {
+            let (job, files) = guest::second(request, steps, &program, &dir)?;
+            packed.files.extend(files);
+            Some(job)
+        }
+    };
+    fs_err::write(&initrd, guest::initramfs(&packed, &program, &job)?)?;
 
     let host_cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let host_cores = u32::try_from(host_cores).unwrap_or(u32::MAX);
@@ -151,13 +160,19 @@ pub fn run_held(
     }
 
     let console = read_lossy(&console_file)?;
+    let reports = read_lossy(&report_file)?;
+    // What counts is what the second kernel comes to, once it has come at all.
+    let (job, reports) = match (second, verdict::of_second(&reports)) {
+        (Some(second), Some(rest)) => (second, rest),
+        _ => (job, reports.as_str()),
+    };
     let evidence = Evidence {
         job: &job,
         end,
         limit,
         qemu_log: &read_lossy(&qemu_log)?,
         console: &console,
-        reports: &read_lossy(&report_file)?,
+        reports,
     };
     let (verdict, reports) = verdict::judge(&evidence);
     let failed = match &verdict {

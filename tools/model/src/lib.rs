@@ -3,7 +3,7 @@
 //! The data model of a CPU bring-up measurement.
 //!
 //! Data flows one way: the guest's `timeline` file, kernel log and console become [`timeline`],
-//! [`dmesg`] and [`console`] values; [`collect`] gathers them, with [`stats`], into the runs of
+//! [`dmesg`] and [`console`] values, a KVM host's trace becomes those of [`kvm`]; [`collect`] gathers them, with [`stats`], into the runs of
 //! [`results`], the results file; [`render`] shows them. Nothing here runs a process or reads a file, and no input makes it
 //! panic.
 
@@ -12,7 +12,7 @@ pub mod console;
 pub mod dmesg;
 pub mod expect;
 pub mod fault;
-
+pub mod kvm;
 pub mod profile;
 pub mod render;
 pub mod results;

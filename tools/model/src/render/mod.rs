@@ -3,5 +3,6 @@
 //! Results for people: as a table and as a picture.
 
 pub mod duration;
+pub mod lab;
 pub mod svg;
 pub mod table;

@@ -12,5 +12,8 @@ pub mod doctor;
 pub mod faults;
 pub mod fetch;
 pub mod firmware;
+pub mod kvm_lab;
+pub mod series;
 pub mod setup;
+pub mod soak;
 pub mod test;

@@ -18,6 +18,10 @@ pub fn boot(request: &BootRequest, preset: &str, steps: &Utf8Path) -> String {
         Some(false) => &["--parallel", "0"],
         Some(true) => &["--parallel", "1"],
     });
+    let topology = request.topology.map(|topology| topology.to_string());
+    if let Some(topology) = &topology {
+        words.extend(["--topology", topology]);
+    }
     words.extend(match request.accel {
         _ if request.icount => ["--icount"].as_slice(),
         AccelRequest::Kvm => &["--accel", "kvm"],

@@ -20,6 +20,9 @@ use super::program::{self, Program};
 use crate::context::Context;
 use crate::error::Failure;
 
+/// The interposer's name.
+const PROGRAM: &str = "interposer";
+
 /// What the interposer is built for: it must not touch the floating point registers, which are the
 /// kernel's.
 pub const TARGET: &str = "aarch64-unknown-none-softfloat";
@@ -48,9 +51,13 @@ pub fn prepare(
     folder: &Utf8Path,
     tree: &[u8],
 ) -> Result<Vec<(Utf8PathBuf, u64)>> {
-    let what = "the interposer";
-    let program = Program { what, package: "interposer", target: TARGET, folder: "interposer" };
-    let program = program::build(context, &program)?;
+    let program = if context.has_sources() {
+        let (folder, arguments) = (PROGRAM, &[][..]);
+        program::build(context, &Program { name: PROGRAM, target: TARGET, folder, arguments })?
+    } else {
+        // A tool that was carried to another machine has it beside itself.
+        context.repo.join(PROGRAM)
+    };
 
     let [table_file, tree_file, initrd] =
         ["interposer.table", "kernel.dtb", "initrd.cpio"].map(|name| folder.join(name));

@@ -2,9 +2,9 @@
 
 //! Stage 5: a guest in QEMU, from its start to its verdict.
 //!
-//! [`plan`], [`accel`], [`check`], [`command`], [`device_tree`], [`initramfs`], [`trace`], [`verdict`] are pure; [`guest`]
-//! builds the guest program and writes its job, [`interposer`] prepares the machine for slow or
-//! broken firmware, [`run`] runs QEMU.
+//! [`plan`], [`accel`], [`check`], [`command`], [`device_tree`], [`initramfs`], [`trace`],
+//! [`verdict`] are pure; [`guest`] builds the guest program and writes its job, [`interposer`]
+//! prepares the machine for slow or broken firmware, [`run`] runs QEMU.
 
 pub mod accel;
 pub mod check;
@@ -12,13 +12,14 @@ pub mod command;
 mod device_tree;
 pub mod firmware;
 pub mod guest;
-mod initramfs;
+pub mod initramfs;
 pub mod interposer;
 pub mod plan;
 mod program;
 mod run;
+mod skew;
 mod trace;
 pub mod verdict;
 
 pub use plan::BootRequest;
-pub use run::{BootOutcome, run};
+pub use run::{BootOutcome, run, run_held};

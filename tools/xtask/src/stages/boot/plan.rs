@@ -58,6 +58,48 @@ pub struct BootRequest {
     pub module_refuses: bool,
     /// Show neither QEMU's command nor progress.
     pub quiet: bool,
+    /// What starts the kernel, where QEMU does not do so itself.
+    pub bios: Option<Utf8PathBuf>,
+    /// What the guest of a second kernel shall do, which the steps have started by kexec from
+    /// [`super::guest::SECOND_IMAGE`].
+    pub second: Option<Vec<Step>>,
+    /// What the emulation does otherwise than usual, if anything.
+    pub jitter: Option<Jitter>,
+    /// The guest's CPUs have EL2, so that it can be a KVM host itself.
+    pub hypervisor: bool,
+    /// The guest is to be measured from outside: it is held until somebody lets it go, all of its
+    /// memory is there by then, and it gets nothing random.
+    pub measured: bool,
+    /// The seed of all that QEMU draws by lot under icount.
+    pub seed: u64,
+    /// An archive to be unpacked in front of the rest of the initramfs.
+    pub root: Option<Utf8PathBuf>,
+    /// Further files of the initramfs.
+    pub files: Vec<GuestFile>,
+}
+
+/// What makes emulated CPUs start and run at uneven speeds, to look for races.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Jitter {
+    /// Decides about all that is random.
+    pub seed: u32,
+    /// Under icount an instruction is 2 to the power of this in nanoseconds, 0 to 10.
+    pub shift: u8,
+    /// Without icount: a host thread per CPU, however many there are.
+    pub threads: bool,
+    /// Without icount: the host's scheduler treats each CPU's thread differently.
+    pub nice: bool,
+}
+
+/// A file that is packed into the initramfs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestFile {
+    /// Its path in the guest, without a leading slash.
+    pub path: String,
+    /// Whether it can be run.
+    pub executable: bool,
+    /// Where it is on the host.
+    pub source: Utf8PathBuf,
 }
 
 impl BootRequest {
@@ -82,6 +124,14 @@ impl BootRequest {
             keep: false,
             module_refuses: false,
             quiet: false,
+            bios: None,
+            second: None,
+            jitter: None,
+            hypervisor: false,
+            measured: false,
+            seed: 1,
+            root: None,
+            files: Vec::new(),
         }
     }
 
@@ -115,6 +165,9 @@ impl BootRequest {
                  drop --accel kvm, or --firmware and --fault"
                     .into(),
             );
+        }
+        if self.needs_interposer() && (self.hypervisor || self.measured || self.bios.is_some()) {
+            return usage("an imitated firmware leaves no room for another one below it".into());
         }
         if self.memory_mib == Some(0) {
             return usage("a guest needs memory: give a number of MiB above 0".into());
@@ -196,6 +249,10 @@ pub struct RunFiles<'a> {
     pub console: &'a Utf8Path,
     /// Where the guest's reports go.
     pub report: &'a Utf8Path,
+    /// Where QEMU says which process it is, if it is to.
+    pub pid: &'a Utf8Path,
+    /// QEMU's monitor, a socket, where the guest is measured.
+    pub monitor: &'a Utf8Path,
     /// What stands between the kernel and the firmware, if anything.
     pub interposer: Option<Interposed<'a>>,
 }
@@ -235,12 +292,15 @@ pub fn arguments(
 
     // GICv3 always, under KVM too: GICv2 ends at 8 CPUs.
     let mut machine = "virt,gic-version=3".to_owned();
-    if request.icount {
+    if request.icount || request.measured {
         // No random seeds in the device tree: they would make runs differ.
         machine += ",dtb-randomness=off";
     }
-    if files.interposer.is_some() {
+    if request.hypervisor || files.interposer.is_some() {
         machine += ",virtualization=on";
+    }
+    if request.measured {
+        machine += ",memory-backend=memory";
     }
     if let Some(Interposed::DeviceTree(file)) = files.interposer {
         machine += &format!(",dumpdtb={}", option_value(file));
@@ -252,7 +312,11 @@ pub fn arguments(
         Accel::Tcg => {
             // One host thread per CPU makes them fight once they outnumber the host's cores: 128
             // CPUs on 2 cores take 175 s, with a single thread 10 s. icount has one thread anyway.
-            if request.icount || request.cpus > host_cores {
+            let single = match request.jitter {
+                Some(jitter) => !jitter.threads,
+                None => request.cpus > host_cores,
+            };
+            if request.icount || single {
                 add(&["-accel", "tcg,thread=single"]);
             } else {
                 add(&["-accel", "tcg,thread=multi"]);
@@ -263,9 +327,16 @@ pub fn arguments(
     }
     if request.icount {
         // One instruction is 1 ns, and idle time is skipped instead of slept through.
-        add(&["-icount", "shift=0,sleep=off"]);
+        let shift = request.jitter.map_or(0, |jitter| jitter.shift);
+        add(&["-icount", &format!("shift={shift},sleep=off")]);
         // The real-time clock and the CPU's random numbers (RNDR) are the same in every run.
-        add(&["-rtc", "base=2026-01-01T00:00:00,clock=vm", "-seed", "1"]);
+        let seed = request.jitter.map_or(request.seed, |jitter| jitter.seed.into()).to_string();
+        add(&["-rtc", "base=2026-01-01T00:00:00,clock=vm", "-seed", &seed]);
+    }
+    if request.jitter.is_some_and(|jitter| jitter.nice) {
+        // So that the threads of the CPUs can be found and told apart.
+        add(&["-name", "guest,debug-threads=on"]);
+        add(&["-pidfile", files.pid.as_str()]);
     }
 
     match &request.topology {
@@ -276,7 +347,15 @@ pub fn arguments(
         Some(Interposed::Started { hidden_mib, .. }) => hidden_mib,
         _ => 0,
     };
-    add(&["-m", &format!("{}M", request.memory_mib() + hidden_mib)]);
+    let memory = format!("{}M", request.memory_mib() + hidden_mib);
+    add(&["-m", &memory]);
+    if request.measured {
+        // The host shall not look for memory while the guest is measured.
+        add(&["-object", &format!("memory-backend-ram,id=memory,size={memory},prealloc=on")]);
+        // Held until it is let go by way of the monitor, which also tells the threads of its CPUs.
+        let monitor = format!("unix:{},server=on,wait=off", option_value(files.monitor));
+        add(&["-S", "-qmp", &monitor]);
+    }
 
     // The console has a file of its own; nothing is parsed out of it but the signs of failure.
     add(&["-chardev", &format!("file,id=console,path={}", option_value(files.console))]);
@@ -299,6 +378,9 @@ pub fn arguments(
         let value = format!("enable=on,target=native,arg={}", option_value(trace));
         add(&["-semihosting-config", &value]);
     } else {
+        if let Some(bios) = &request.bios {
+            add(&["-bios", bios.as_str()]);
+        }
         add(&["-kernel", request.image.as_str(), "-initrd", files.initrd.as_str()]);
         add(&["-append", &request.kernel_parameters()]);
     }
@@ -320,6 +402,12 @@ pub struct Topology {
 }
 
 impl Topology {
+    /// Whether a core has several.
+    #[cfg(test)]
+    pub fn has_threads(&self) -> bool {
+        self.threads.get() > 1
+    }
+
     /// The number of CPUs that it makes.
     pub fn cpus(&self) -> u64 {
         [self.sockets, self.clusters, self.cores, self.threads]
@@ -414,6 +502,8 @@ mod tests {
             initrd: "/run/initrd.cpio".into(),
             console: "/run/a,b/console.log".into(),
             report: "/run/report.jsonl".into(),
+            pid: "/run/pid".into(),
+            monitor: "/run/monitor".into(),
             interposer: None,
         };
         // One option per line.
@@ -475,6 +565,25 @@ mod tests {
         -initrd /run/initrd.cpio
         -append console=ttyAMA0 panic=-1 oops=panic log_buf_len=2M
         ");
+    }
+
+    #[test]
+    fn a_measured_guest_is_held_and_a_hypervisor_has_el2() {
+        let mut request = BootRequest::new("p1", "/k/Image", 8);
+        request.measured = true;
+        let words = shown(&request, Accel::Kvm);
+        let lines: Vec<_> = words
+            .lines()
+            .filter(|line| {
+                ["-machine", "-object", "-S", "-qmp"].iter().any(|o| line.starts_with(o))
+            })
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"), @"");
+        request.measured = false;
+        (request.hypervisor, request.icount, request.seed) = (true, true, 7);
+        let words = shown(&request, Accel::Tcg);
+        assert!(words.contains("virt,gic-version=3,dtb-randomness=off,virtualization=on\n"));
+        assert!(words.contains("-seed 7"));
     }
 
     #[test]

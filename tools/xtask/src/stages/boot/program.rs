@@ -18,26 +18,27 @@ const BUILD_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// A package of the workspace.
 #[derive(Debug)]
-pub struct Program {
-    /// What it is, for messages.
-    pub what: &'static str,
+pub struct Program<'a> {
     /// Its name, which is also that of its file.
-    pub package: &'static str,
+    pub name: &'a str,
     /// What it is built for.
-    pub target: &'static str,
+    pub target: &'a str,
     /// Its target folder, below ours. One of its own: the usual one may be locked by the cargo that
     /// runs us.
-    pub folder: &'static str,
+    pub folder: &'a str,
+    /// Further arguments of cargo.
+    pub arguments: &'a [&'a str],
 }
 
 /// Builds the program, or finds it built, and returns its path.
-pub fn build(context: &Context, program: &Program) -> Result<Utf8PathBuf> {
-    let Program { what, package, target, folder } = program;
+pub fn build(context: &Context, program: &Program<'_>) -> Result<Utf8PathBuf> {
+    let Program { name, target, folder, arguments } = program;
     let folder = context.repo.join("target").join(folder);
     fs_err::create_dir_all(&folder)?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let build = ["build", "--release", "--package", package, "--target", target];
+    let build = ["build", "--release", "--package", name, "--target", target];
     let mut command = Command::from(cmd!(context.sh, "{cargo} {build...} --target-dir {folder}"));
+    command.args(*arguments);
     command.current_dir(&context.repo);
     // Flags for the host's programs would replace those that this one's linking needs.
     command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
@@ -47,21 +48,21 @@ pub fn build(context: &Context, program: &Program) -> Result<Utf8PathBuf> {
     let path = Utf8Path::from_path(log.path()).context("the target folder is not UTF-8")?;
     match process::run_logged(command, path, BUILD_LIMIT, |_| process::Verdict::Continue)? {
         End::Exited(status) if status.success() => {
-            Ok(folder.join(target).join("release").join(package))
+            Ok(folder.join(target).join("release").join(name))
         }
         End::Exited(_) => {
             let errors = fs_err::read_to_string(path)?;
             Err(if errors.contains("may not be installed") {
                 Failure::Host(format!(
-                    "Rust's target for {what} is missing; mend: rustup target add {target}"
+                    "Rust's target for {name} is missing; mend: rustup target add {target}"
                 ))
             } else {
-                Failure::Check(format!("{what} does not build:\n{errors}"))
+                Failure::Check(format!("{name} does not build:\n{errors}"))
             }
             .into())
         }
         End::TimedOut | End::Stopped => Err(Failure::TimeLimit(format!(
-            "{what} was not built after {} minutes",
+            "{name} was not built after {} minutes",
             BUILD_LIMIT.as_secs() / 60
         ))
         .into()),

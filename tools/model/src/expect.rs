@@ -280,6 +280,10 @@ pub fn judge(situation: &Situation<'_>, run: &Run, log: &str) -> Vec<String> {
         BringUp::parse(log).booted.iter().map(|line| line.what.cpu).collect();
     for cpu in 1..situation.cpus {
         let is_online = situation.fate(cpu).is_online();
+        let told = failures_told(log, cpu);
+        if situation.kernel == Kernel::Patched && !is_online && told > 1 {
+            wrong.push(format!("the log tells {told} times that CPU {cpu} has not come up"));
+        }
         let complaint = complaint(log, cpu);
         match (is_online, booted.contains(&cpu), complaint) {
             (true, false, _) => wrong.push(format!("the log does not say that CPU {cpu} booted")),
@@ -340,6 +344,12 @@ fn complaint(log: &str, cpu: u32) -> Option<&str> {
             && WRONG_CONTEXT_ID.iter().any(|word| !line.contains(word))
             && FAILURE_WORDS.iter().any(|word| line.contains(word))
     })
+}
+
+/// How many lines say, as the series does it, that this CPU has not come up.
+fn failures_told(log: &str, cpu: u32) -> usize {
+    let words = format!("CPU{cpu}: failed to come online");
+    log.lines().filter(|line| line.contains(&words)).count()
 }
 
 /// Whether the line has `CPU7` or `CPU 7`, and not `CPU70`.

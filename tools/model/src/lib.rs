@@ -9,6 +9,7 @@
 
 pub mod collect;
 pub mod console;
+pub mod copied;
 pub mod dmesg;
 pub mod render;
 pub mod results;

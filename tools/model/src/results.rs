@@ -120,6 +120,9 @@ pub struct Manifest {
     pub command: String,
     /// When it was started, by RFC 3339, in UTC.
     pub started: String,
+    /// What else is known, by name: what the owner of a machine says of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub meta: BTreeMap<String, String>,
 }
 
 /// The kernel that a series is applied to.
@@ -181,6 +184,21 @@ pub struct Run {
     pub host_cpu_ns: Option<u64>,
     /// What the hypervisor counted; null where nobody did.
     pub kvm: Option<Kvm>,
+    /// Set where [`Run::per_cpu`] is no timeline but what the kernel log says of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coarse: Option<LogSpan>,
+}
+
+/// The bring-up by the kernel log alone, which every kernel has. Of each CPU the log says only when
+/// it spoke, which is right before it is marked online: that is in the column `online`, to the
+/// microsecond and with all that a slow console adds. The other columns are null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSpan {
+    /// The stamp of the line `smp: Bringing up`, in nanoseconds of the log's clock, which is that of
+    /// [`Run::per_cpu`] here.
+    pub bringing_up: u64,
+    /// The stamp of the line `smp: Brought up`, not before the other.
+    pub brought_up: u64,
 }
 
 /// What is settled about a run before it starts.
@@ -223,6 +241,7 @@ impl Run {
             console_bytes: 0,
             host_cpu_ns: None,
             kvm: None,
+            coarse: None,
         }
     }
 
@@ -405,6 +424,7 @@ mod tests {
             host: "Linux 6.1 x86_64, 2 CPUs".into(),
             command: "cargo xtask demo".into(),
             started: "2026-11-23T12:00:00Z".into(),
+            meta: BTreeMap::new(),
         }
     }
 

@@ -45,6 +45,7 @@ enum Verb {
     Apply(verbs::apply::Apply),
     Build(verbs::build::Build),
     Boot(Box<verbs::boot::Boot>),
+    Collect(verbs::collect::Collect),
     Clean(verbs::clean::Clean),
 }
 
@@ -116,6 +117,7 @@ pub fn run() -> Result<()> {
         Verb::Apply(verb) => verb.run(&context),
         Verb::Build(verb) => verb.run(&context),
         Verb::Boot(verb) => verb.run(&context),
+        Verb::Collect(verb) => verb.run(&context),
         Verb::Clean(verb) => verb.run(&context),
     }
 }

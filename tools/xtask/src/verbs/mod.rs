@@ -7,6 +7,7 @@ pub mod apply;
 pub mod boot;
 pub mod build;
 pub mod clean;
+pub mod collect;
 pub mod demo;
 pub mod doctor;
 pub mod fetch;

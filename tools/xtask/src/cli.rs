@@ -46,6 +46,7 @@ enum Verb {
     Build(verbs::build::Build),
     Boot(Box<verbs::boot::Boot>),
     Collect(verbs::collect::Collect),
+    Report(verbs::report::Report),
     Clean(verbs::clean::Clean),
 }
 
@@ -118,6 +119,7 @@ pub fn run() -> Result<()> {
         Verb::Build(verb) => verb.run(&context),
         Verb::Boot(verb) => verb.run(&context),
         Verb::Collect(verb) => verb.run(&context),
+        Verb::Report(verb) => verb.run(&context),
         Verb::Clean(verb) => verb.run(&context),
     }
 }

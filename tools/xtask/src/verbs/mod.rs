@@ -11,5 +11,6 @@ pub mod collect;
 pub mod demo;
 pub mod doctor;
 pub mod fetch;
+pub mod report;
 pub mod setup;
 pub mod test;

@@ -17,13 +17,15 @@ use crate::dmesg::{self, BringUp};
 use crate::results::{Clock, LogSpan, Run, Setup};
 use crate::timeline::{Cpu, Outcome, Timeline};
 
-/// Which of the two files.
+/// Which file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Input {
     /// The module's `timeline`.
     Timeline,
     /// The kernel log.
     Log,
+    /// The log of a job that printed both.
+    Job,
 }
 
 impl std::fmt::Display for Input {
@@ -31,6 +33,7 @@ impl std::fmt::Display for Input {
         f.write_str(match self {
             Self::Timeline => "timeline",
             Self::Log => "kernel log",
+            Self::Job => "job log",
         })
     }
 }

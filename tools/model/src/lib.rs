@@ -11,6 +11,7 @@ pub mod collect;
 pub mod console;
 pub mod copied;
 pub mod dmesg;
+pub mod joblog;
 pub mod published;
 pub mod render;
 pub mod results;

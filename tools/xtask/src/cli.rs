@@ -47,6 +47,7 @@ enum Verb {
     Boot(Box<verbs::boot::Boot>),
     Collect(verbs::collect::Collect),
     Report(verbs::report::Report),
+    Ci(verbs::ci::Ci),
     Clean(verbs::clean::Clean),
 }
 
@@ -120,6 +121,7 @@ pub fn run() -> Result<()> {
         Verb::Boot(verb) => verb.run(&context),
         Verb::Collect(verb) => verb.run(&context),
         Verb::Report(verb) => verb.run(&context),
+        Verb::Ci(verb) => verb.run(&context),
         Verb::Clean(verb) => verb.run(&context),
     }
 }

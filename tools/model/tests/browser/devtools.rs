@@ -72,6 +72,8 @@ impl Browser {
         let target = browser.call("Target.createTarget", json!({"url": "about:blank"}));
         let attach = json!({"targetId": target["targetId"], "flatten": true});
         browser.session = text(&browser.call("Target.attachToTarget", attach)["sessionId"]);
+        // As if its window were the one in front.
+        browser.call("Emulation.setFocusEmulationEnabled", json!({"enabled": true}));
         for domain in ["Page.enable", "Runtime.enable", "Log.enable", "Network.enable"] {
             browser.call(domain, json!({}));
         }

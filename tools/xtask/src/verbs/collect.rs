@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use bringup_model::copied::{self, Copied, Said};
+use bringup_model::copied::{self, Copied, Said, Unusable};
+use bringup_model::joblog;
 use bringup_model::render::table::table;
 use bringup_model::results::{Results, Run};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -27,11 +28,14 @@ use crate::stages::manifest;
 #[command(verbatim_doc_comment)]
 pub struct Collect {
     /// A copy of /sys/kernel/debug/cpu_bringup/timeline
-    #[arg(long, value_name = "FILE", required_unless_present = "dmesg")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["dmesg", "job_log"])]
     timeline: Option<Utf8PathBuf>,
     /// The kernel log, from `dmesg` or `journalctl -k -o short-monotonic`
     #[arg(long, value_name = "FILE")]
     dmesg: Option<Utf8PathBuf>,
+    /// The log of a job that `ci render` made, which has both in it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["timeline", "dmesg"])]
+    job_log: Option<Utf8PathBuf>,
     /// What is known besides: arm, accel (none, kvm, tcg), firmware, host, and any other key
     #[arg(long, value_name = "KEY=VAL", value_parser = key_value)]
     meta: Vec<(String, String)>,
@@ -58,10 +62,8 @@ impl Collect {
             accel: accel(meta.remove("accel"))?,
             firmware: meta.remove("firmware"),
         };
-        let timeline = self.timeline.as_deref().map(|file| read("--timeline", file)).transpose()?;
-        let log = self.dmesg.as_deref().map(|file| read("--dmesg", file)).transpose()?;
-        let copied = copied::read(timeline.as_deref(), log.as_deref(), said)
-            .map_err(|error| Failure::Usage(error.to_string()))?;
+        let (timeline, log) = self.files()?;
+        let copied = copied::read(timeline.as_deref(), log.as_deref(), said).map_err(unusable)?;
 
         for note in &copied.notes {
             eprintln!("note: {note}");
@@ -79,6 +81,24 @@ impl Collect {
             }
         }
     }
+}
+
+impl Collect {
+    /// The timeline and the kernel log.
+    fn files(&self) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), Failure> {
+        if let Some(file) = &self.job_log {
+            let text = read("--job-log", file)?;
+            let files = joblog::files(&String::from_utf8_lossy(&text)).map_err(unusable)?;
+            return Ok((files.timeline, files.log));
+        }
+        let timeline = self.timeline.as_deref().map(|file| read("--timeline", file)).transpose()?;
+        let log = self.dmesg.as_deref().map(|file| read("--dmesg", file)).transpose()?;
+        Ok((timeline, log))
+    }
+}
+
+fn unusable(error: Unusable) -> Failure {
+    Failure::Usage(error.to_string())
 }
 
 fn accel(given: Option<String>) -> Result<Option<String>, Failure> {

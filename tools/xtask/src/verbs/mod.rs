@@ -6,6 +6,7 @@
 pub mod apply;
 pub mod boot;
 pub mod build;
+pub mod ci;
 pub mod clean;
 pub mod collect;
 pub mod demo;

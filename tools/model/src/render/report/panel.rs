@@ -368,7 +368,8 @@ mod tests {
             run.coarse = coarse.map(|(bringing_up, brought_up)| LogSpan { bringing_up, brought_up });
             let _ = length(&run);
             if let Some(panel) = panel("p1", &run, end) {
-                prop_assert!(!format!("{panel:?}").contains("NaN"));
+                let all = format!("{panel:?}");
+                prop_assert!(!all.contains("NaN"));
             }
         }
     }

@@ -244,7 +244,11 @@
         const below = event.clientY + 18;
         tip.style.top = (below + tip.offsetHeight < innerHeight ? below : event.clientY - tip.offsetHeight - 10) + 'px';
       });
-      area.addEventListener('pointerleave', () => { if (!from) this.hide(); });
+      area.addEventListener('pointerleave', () => {
+        tip.hidden = true;
+        // What the keys have marked stays.
+        if (!from && document.activeElement !== plot) this.hide();
+      });
       area.addEventListener('pointerdown', event => {
         if (event.pointerType === 'touch' || event.button !== 0) {
           const found = this.find(event);

@@ -267,7 +267,7 @@ fn five_hundred_cpus_are_still_usable() {
     assert_eq!(browser.count(".times tbody tr"), 1024);
     // The last CPU is found, and rows can be zoomed in on.
     let [left, top, width, height] = place(&mut browser, ".panel:nth-of-type(2) .area");
-    browser.mouse("mouseMoved", left + width / 3.0, top + height * 0.9995);
+    browser.mouse("mouseMoved", left + width / 3.0, top + height - 1.0);
     let readout = "document.querySelectorAll('.readout')[1].textContent";
     let words = browser.text(readout);
     assert!(words.starts_with("CPU 511 "), "{words}");

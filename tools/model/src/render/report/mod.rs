@@ -262,6 +262,9 @@ fn percent(before: u64, now: u64) -> Option<f64> {
 pub fn signed_percent(change: f64) -> String {
     let decimals = if change.abs() < 9.95 { 1 } else { 0 };
     let text = format!("{change:+.decimals$} %");
+    if text.chars().all(|char| !('1'..='9').contains(&char)) {
+        return "±0 %".into();
+    }
     // The real minus, which is as wide as the plus.
     text.replace('-', "\u{2212}")
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
+use crate::bench::{Machine, Plan};
 use crate::stats::Spread;
 use crate::timeline::{self, Cpu, Phase, Timeline};
 
@@ -25,6 +26,9 @@ pub struct Results {
     pub manifest: Manifest,
     /// The runs in the order in which they were made.
     pub runs: Vec<Run>,
+    /// What a bench was to measure; absent in the results of other commands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bench: Option<Plan>,
 }
 
 /// Always [`SCHEMA`].
@@ -69,7 +73,7 @@ pub enum ReadError {
 impl Results {
     /// A results file with those runs.
     pub fn new(manifest: Manifest, runs: Vec<Run>) -> Self {
-        Self { schema: Schema, manifest, runs }
+        Self { schema: Schema, manifest, runs, bench: None }
     }
 
     /// Reads a results file.
@@ -181,6 +185,15 @@ pub struct Run {
     pub host_cpu_ns: Option<u64>,
     /// What the hypervisor counted; null where nobody did.
     pub kvm: Option<Kvm>,
+    /// How the CPUs are laid out, as QEMU has it; absent for its default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topology: Option<String>,
+    /// Which repeat of the same it is, from 0; absent outside of a bench.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<u32>,
+    /// QEMU's seed; absent where it had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
 }
 
 /// What is settled about a run before it starts.
@@ -223,7 +236,15 @@ impl Run {
             console_bytes: 0,
             host_cpu_ns: None,
             kvm: None,
+            topology: None,
+            repeat: None,
+            seed: None,
         }
+    }
+
+    /// The CPUs and their layout.
+    pub fn machine(&self) -> Machine {
+        Machine { cpus: self.cpus, topology: self.topology.clone() }
     }
 
     /// The run with what its timeline says. That includes the mode: the kernel may not have taken

@@ -45,6 +45,8 @@ enum Verb {
     Apply(verbs::apply::Apply),
     Build(verbs::build::Build),
     Boot(Box<verbs::boot::Boot>),
+    Bench(Box<verbs::bench::Bench>),
+    Compare(verbs::compare::Compare),
     Clean(verbs::clean::Clean),
 }
 
@@ -86,7 +88,7 @@ fn is_make_key(key: &str) -> bool {
 
 /// Options whose value may itself look like a make variable.
 fn takes_key_value(argument: &str) -> bool {
-    matches!(argument, "--append" | "--meta")
+    matches!(argument, "--append" | "--arms" | "--meta" | "--module")
 }
 
 /// Parses the command line and runs its verb.
@@ -116,6 +118,8 @@ pub fn run() -> Result<()> {
         Verb::Apply(verb) => verb.run(&context),
         Verb::Build(verb) => verb.run(&context),
         Verb::Boot(verb) => verb.run(&context),
+        Verb::Bench(verb) => verb.run(&context),
+        Verb::Compare(verb) => verb.run(&context),
         Verb::Clean(verb) => verb.run(&context),
     }
 }

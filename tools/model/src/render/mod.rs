@@ -2,6 +2,7 @@
 
 //! Results for people: as a table and as a picture.
 
+pub mod bench;
 pub mod duration;
 pub mod svg;
 pub mod table;

@@ -4,9 +4,11 @@
 //! renders what they return.
 
 pub mod apply;
+pub mod bench;
 pub mod boot;
 pub mod build;
 pub mod clean;
+pub mod compare;
 pub mod demo;
 pub mod doctor;
 pub mod fetch;

@@ -4,13 +4,18 @@
 //!
 //! Data flows one way: the guest's `timeline` file, kernel log and console become [`timeline`],
 //! [`dmesg`] and [`console`] values; [`collect`] gathers them, with [`stats`], into the runs of
-//! [`results`], the results file; [`render`] shows them. Nothing here runs a process or reads a file, and no input makes it
+//! [`results`], the results file; [`bench`] and [`compare`] judge many of them, with [`inference`]
+//! and [`fit`]; [`render`] shows them. Nothing here runs a process or reads a file, and no input makes it
 //! panic.
 
+pub mod bench;
 pub mod collect;
+pub mod compare;
 pub mod console;
 pub mod copied;
 pub mod dmesg;
+pub mod fit;
+pub mod inference;
 pub mod joblog;
 pub mod published;
 pub mod render;

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
+use crate::bench::{Machine, Plan};
 use crate::stats::Spread;
 use crate::timeline::{self, Cpu, Phase, Timeline};
 
@@ -25,6 +26,9 @@ pub struct Results {
     pub manifest: Manifest,
     /// The runs in the order in which they were made.
     pub runs: Vec<Run>,
+    /// What a bench was to measure; absent in the results of other commands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bench: Option<Plan>,
 }
 
 /// Always [`SCHEMA`].
@@ -69,7 +73,7 @@ pub enum ReadError {
 impl Results {
     /// A results file with those runs.
     pub fn new(manifest: Manifest, runs: Vec<Run>) -> Self {
-        Self { schema: Schema, manifest, runs }
+        Self { schema: Schema, manifest, runs, bench: None }
     }
 
     /// Reads a results file.
@@ -187,6 +191,15 @@ pub struct Run {
     /// Set where [`Run::per_cpu`] is no timeline but what the kernel log says of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coarse: Option<LogSpan>,
+    /// How the CPUs are laid out, as QEMU has it; absent for its default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topology: Option<String>,
+    /// Which repeat of the same it is, from 0; absent outside of a bench.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<u32>,
+    /// QEMU's seed; absent where it had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
 }
 
 /// The bring-up by the kernel log alone, which every kernel has. Of each CPU the log says only when
@@ -242,7 +255,15 @@ impl Run {
             host_cpu_ns: None,
             kvm: None,
             coarse: None,
+            topology: None,
+            repeat: None,
+            seed: None,
         }
+    }
+
+    /// The CPUs and their layout.
+    pub fn machine(&self) -> Machine {
+        Machine { cpus: self.cpus, topology: self.topology.clone() }
     }
 
     /// The run with what its timeline says. That includes the mode: the kernel may not have taken

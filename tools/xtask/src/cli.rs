@@ -48,6 +48,8 @@ enum Verb {
     Collect(verbs::collect::Collect),
     Report(verbs::report::Report),
     Ci(verbs::ci::Ci),
+    Bench(Box<verbs::bench::Bench>),
+    Compare(verbs::compare::Compare),
     Clean(verbs::clean::Clean),
 }
 
@@ -89,7 +91,7 @@ fn is_make_key(key: &str) -> bool {
 
 /// Options whose value may itself look like a make variable.
 fn takes_key_value(argument: &str) -> bool {
-    matches!(argument, "--append" | "--meta")
+    matches!(argument, "--append" | "--arms" | "--meta" | "--module")
 }
 
 /// Parses the command line and runs its verb.
@@ -122,6 +124,8 @@ pub fn run() -> Result<()> {
         Verb::Collect(verb) => verb.run(&context),
         Verb::Report(verb) => verb.run(&context),
         Verb::Ci(verb) => verb.run(&context),
+        Verb::Bench(verb) => verb.run(&context),
+        Verb::Compare(verb) => verb.run(&context),
         Verb::Clean(verb) => verb.run(&context),
     }
 }

@@ -2,6 +2,7 @@
 
 //! Results for people: as a table, as a picture and as a report.
 
+pub mod bench;
 pub mod ci;
 pub mod duration;
 pub mod report;

@@ -4,11 +4,13 @@
 //! renders what they return.
 
 pub mod apply;
+pub mod bench;
 pub mod boot;
 pub mod build;
 pub mod ci;
 pub mod clean;
 pub mod collect;
+pub mod compare;
 pub mod demo;
 pub mod doctor;
 pub mod fetch;

@@ -94,8 +94,6 @@ pub struct SeriesData<'a> {
 
 /// A curve.
 pub enum Curve<'a> {
-    /// None.
-    None,
     /// From these points to each other.
     Through(Vec<(f64, f64)>),
     /// A function of what is to the right.
@@ -177,7 +175,6 @@ pub fn chart(data: Data<'_>) -> Option<Chart> {
                 path
             };
             let curve = match series.curve {
-                Curve::None => String::new(),
                 Curve::Through(points) => path(&mut points.into_iter()),
                 Curve::Of(function) => {
                     let step = |index| left + (right - left) * f64::from(index) / f64::from(STEPS);
@@ -273,9 +270,12 @@ mod tests {
 
     #[test]
     fn nothing_makes_no_chart() {
-        assert_eq!(chart(data(Vec::new(), Curve::None)), None);
-        assert_eq!(chart(data(vec![(f64::NAN, 1.0, String::new())], Curve::None)), None);
-        assert!(chart(data(vec![(1.0, 0.0, String::new())], Curve::None)).is_some());
+        assert_eq!(chart(data(Vec::new(), Curve::Through(Vec::new()))), None);
+        assert_eq!(
+            chart(data(vec![(f64::NAN, 1.0, String::new())], Curve::Through(Vec::new()))),
+            None
+        );
+        assert!(chart(data(vec![(1.0, 0.0, String::new())], Curve::Through(Vec::new()))).is_some());
     }
 
     proptest! {

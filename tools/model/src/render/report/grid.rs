@@ -8,6 +8,8 @@ use serde_json::Value;
 
 use super::super::duration::duration;
 use super::{Arm, Report, Setting, Total, Trend, signed_percent};
+use crate::bench::{Breakdown, Share};
+use crate::fit::{Coefficient, Fit};
 use crate::published::Measurement;
 use crate::results::{Clock, Run};
 use crate::timeline::Phase;
@@ -111,7 +113,7 @@ pub fn comparison(setting: &Setting<'_>) -> Grid {
             if sample.min != sample.max {
                 sub.push(format!("{} to {}", duration(sample.min), duration(sample.max)));
             }
-            sub.extend(setting.change(arm, total.figure()).map(signed_percent));
+            sub.extend(setting.change(arm, total.figure()).map(|change| change.to_string()));
             Cell { sub: sub.join(", "), ..Cell::time(Some(sample.median)) }
         });
     }
@@ -221,7 +223,8 @@ pub fn sweep(settings: &[&Setting<'_>]) -> Grid {
                     return Cell::text(NONE);
                 };
                 let mut cell = Cell::time(arm.sample(total).map(|sample| sample.median));
-                cell.sub = setting.change(arm, total).map(signed_percent).unwrap_or_default();
+                let change = setting.change(arm, total);
+                cell.sub = change.map(|change| signed_percent(change.percent)).unwrap_or_default();
                 cell
             });
             Row { name: setting.cpus.to_string(), cells: cells.collect() }
@@ -252,6 +255,97 @@ pub fn arm_names(settings: &[&Setting<'_>]) -> Vec<String> {
         }
     }
     names
+}
+
+/// Where the time of the typical run of each arm goes; `None` without timelines. Each moment is
+/// counted once, so that the shares add up to the total.
+pub fn shares(setting: &Setting<'_>, colours: &Colours) -> Option<Grid> {
+    let breakdown = |arm: &Arm<'_>| {
+        let run = arm.typical()?;
+        Some((Breakdown::of(&run.per_cpu)?, run.bringup_ns?))
+    };
+    let all: Vec<Option<(Breakdown, u64)>> = setting.arms.iter().map(breakdown).collect();
+    let largest = all.iter().flatten().map(|(_, total)| *total).max()?;
+    let rows = Share::ALL.into_iter().map(|kind| {
+        let cells = setting.arms.iter().zip(&all).map(|(arm, found)| {
+            let Some((breakdown, total)) = found else { return Cell::text(NONE) };
+            let ns = breakdown.ns(kind);
+            Cell {
+                sub: format!("{} % of its total", share(ns, *total)),
+                bar: Some(share(ns, largest)),
+                colour: colours.get(&arm.name),
+                ..Cell::time(Some(ns))
+            }
+        });
+        Row { name: kind.name().into(), cells: cells.collect() }
+    });
+    Some(Grid {
+        caption: format!("Where the time goes: {}, {}", setting.name(), setting.kind()),
+        note: "Of the run with the median total. Each moment is counted once.".into(),
+        head: head("the control CPU", setting),
+        rows: rows.collect(),
+    })
+}
+
+/// The curve of each arm of a sweep; an arm with fewer than three CPU counts has none.
+pub fn fits(settings: &[&Setting<'_>]) -> Vec<(String, Fit)> {
+    let total = sweep_total(settings).figure();
+    let fit = |name: String| {
+        let arms = settings.iter().flat_map(|setting| &setting.arms).filter(|arm| arm.name == name);
+        let runs = arms.flat_map(Arm::good);
+        let points: Vec<(u32, f64)> =
+            runs.filter_map(|run| Some((run.cpus, total(run)? as f64))).collect();
+        Some((name, Fit::of(&points).ok()?))
+    };
+    arm_names(settings).into_iter().filter_map(fit).collect()
+}
+
+/// What the curves say.
+pub fn fit_table(fits: &[(String, Fit)]) -> Option<Grid> {
+    let largest = fits.iter().map(|(_, fit)| fit.largest).max()?;
+    let parts: [(&str, fn(&Fit) -> Coefficient); 3] = [
+        ("a, does not depend on the CPUs", |fit| fit.constant),
+        ("b, for each CPU", |fit| fit.linear),
+        ("c, for each CPU and every other", |fit| fit.quadratic),
+    ];
+    let time = |ns: f64| {
+        let sign = if ns < 0.0 { "\u{2212}" } else { "" };
+        match ns.abs() {
+            // Parts of a nanosecond are of interest where each counts N² times.
+            ns if ns < 100.0 => format!("{sign}{ns:.2} ns"),
+            ns => format!("{sign}{}", duration(ns as u64)),
+        }
+    };
+    let mut rows: Vec<Row> = Vec::new();
+    for (index, (name, part)) in parts.into_iter().enumerate() {
+        let cells = fits.iter().map(|(_, fit)| {
+            let coefficient = part(fit);
+            let share = fit.shares().get(index).copied().unwrap_or(0.0) * 100.0;
+            let interval = coefficient
+                .interval
+                .map(|it| format!("{} to {}, ", time(it.low), time(it.high)))
+                .unwrap_or_default();
+            let sub = format!("{interval}{share:.0} % at {} CPUs", fit.largest);
+            Cell { sub: sub.replace('-', "\u{2212}"), ..Cell::text(time(coefficient.value)) }
+        });
+        rows.push(Row { name: name.into(), cells: cells.collect() });
+    }
+    let residual =
+        |(_, fit): &(String, Fit)| Cell::text(format!("{:.1} %", fit.worst_residual * 100.0));
+    rows.push(Row {
+        name: "largest distance of a run from the curve".into(),
+        cells: fits.iter().map(residual).collect(),
+    });
+    Some(Grid {
+        caption: "The curve: total = a + b N + c N²".into(),
+        note: format!(
+            "N CPUs, up to {largest}, by least squares, with intervals of 95 %. An interval of c without zero: the cost is quadratic."
+        ),
+        head: std::iter::once("part".to_owned())
+            .chain(fits.iter().map(|(name, _)| name.clone()))
+            .collect(),
+        rows,
+    })
 }
 
 /// What the hypervisor counted in a setting's runs; `None` if nobody did. Figures are medians over

@@ -12,7 +12,8 @@ use super::super::duration::duration;
 use super::chart::{Chart, Curve, Data, SeriesData, chart};
 use super::grid::{self, Colours, Grid};
 use super::panel::{self, Panel};
-use super::{Report, Setting, Source, Trend, signed_percent};
+use super::{Report, Setting, Source, Trend};
+use crate::fit::Fit;
 use crate::results::Clock;
 
 const CSS: &str = include_str!("../../../templates/report.css");
@@ -114,11 +115,7 @@ pub fn page(report: &Report<'_>) -> Result<String, askama::Error> {
         trends: report.trend.iter().map(|trend| trend_view(trend, &colours)).collect(),
         legend: panel::LEGEND,
         timelines: timelines(report),
-        phases: report
-            .settings
-            .iter()
-            .filter_map(|setting| grid::phases(setting, &colours))
-            .collect(),
+        phases: phases(report, &colours),
         kvm: report.settings.iter().filter_map(grid::kvm).collect(),
         failures: failures(report),
         published: report.published.iter().map(publication).collect(),
@@ -194,7 +191,7 @@ fn cards(setting: &Setting<'_>, colours: &Colours) -> Vec<Card> {
             detail,
             change: match (setting.change(arm, total), setting.baseline()) {
                 (Some(change), Some(baseline)) => {
-                    format!("{} against {}", signed_percent(change), baseline.name)
+                    format!("{change} against {}", baseline.name)
                 }
                 _ => String::new(),
             },
@@ -215,6 +212,12 @@ fn cards_note(setting: &Setting<'_>) -> String {
 fn scaling(settings: &[&Setting<'_>], colours: &Colours) -> Option<Sweep> {
     let total = grid::sweep_total(settings);
     let names = grid::arm_names(settings);
+    let fits = grid::fits(settings);
+    let curve = |fit: &Fit| {
+        let [a, b, c] = [fit.constant, fit.linear, fit.quadratic].map(|part| part.value);
+        move |cpus: f64| a + b * cpus + c * cpus * cpus
+    };
+    let curves: Vec<_> = fits.iter().map(|(name, fit)| (name.clone(), curve(fit))).collect();
     let series = names.iter().map(|name| {
         let mut points = Vec::new();
         let mut medians = Vec::new();
@@ -230,7 +233,11 @@ fn scaling(settings: &[&Setting<'_>], colours: &Colours) -> Option<Sweep> {
                 medians.push((f64::from(setting.cpus), sample.median as f64));
             }
         }
-        SeriesData { name, colour: colours.get(name), points, curve: Curve::Through(medians) }
+        let curve = match curves.iter().find(|(fitted, _)| fitted == name) {
+            Some((_, curve)) => Curve::Of(curve),
+            None => Curve::Through(medians),
+        };
+        SeriesData { name, colour: colours.get(name), points, curve }
     });
     let kind = settings.first().map(|setting| setting.kind()).unwrap_or_default();
     let chart = chart(Data {
@@ -245,7 +252,7 @@ fn scaling(settings: &[&Setting<'_>], colours: &Colours) -> Option<Sweep> {
         from_zero: true,
         series: series.collect(),
     })?;
-    Some(Sweep { name: kind, chart, table: grid::sweep(settings), fits: None })
+    Some(Sweep { name: kind, chart, table: grid::sweep(settings), fits: grid::fit_table(&fits) })
 }
 
 fn trend_view(trend: &Trend, colours: &Colours) -> TrendView {
@@ -308,6 +315,12 @@ fn timelines(report: &Report<'_>) -> Vec<Group> {
         last.open = true;
     }
     groups
+}
+
+/// For each setting where the time goes, and its phases.
+fn phases(report: &Report<'_>, colours: &Colours) -> Vec<Grid> {
+    let tables = |setting| [grid::shares(setting, colours), grid::phases(setting, colours)];
+    report.settings.iter().flat_map(tables).flatten().collect()
 }
 
 fn failures(report: &Report<'_>) -> Vec<FailureView> {

@@ -23,6 +23,10 @@ pub fn markdown(report: &Report<'_>) -> String {
         let kind = sweep.first().map(|setting| setting.kind()).unwrap_or_default();
         heading(&mut text, 2, &format!("Over the number of CPUs, {kind}"));
         table(&mut text, &grid::sweep(&sweep));
+        if let Some(curves) = grid::fit_table(&grid::fits(&sweep)) {
+            paragraph(&mut text, &format!("{}. {}", curves.caption, curves.note));
+            table(&mut text, &curves);
+        }
     }
     for trend in &report.trend {
         heading(&mut text, 2, &format!("Over time: {}", trend.setting));

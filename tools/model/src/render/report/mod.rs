@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::duration::duration;
+use crate::inference::{Difference, Interval};
 use crate::published::Published;
 use crate::results::{Clock, ReadError, Results, Run};
 use crate::timeline::Phase;
@@ -92,6 +93,8 @@ pub struct Setting<'a> {
     pub clock: Clock,
     /// Physical CPUs below a guest, where they are known.
     pub pcpus: Option<u64>,
+    /// How the CPUs are laid out, if not by QEMU's default.
+    pub topology: Option<&'a str>,
     /// The arms, in the order in which they first ran.
     pub arms: Vec<Arm<'a>>,
 }
@@ -223,14 +226,26 @@ impl<'a> Setting<'a> {
         named("base").or_else(|| named("pristine")).or_else(|| self.arms.first())
     }
 
-    /// How much more or less than the baseline `figure` is in `arm`, in percent; `None` for the
-    /// baseline itself, and for figures that are no measure.
-    pub fn change(&self, arm: &Arm<'_>, figure: Figure) -> Option<f64> {
+    /// How `figure` differs in `arm` from the baseline; `None` for the baseline itself, and for
+    /// figures that are no measure.
+    pub fn change(&self, arm: &Arm<'_>, figure: Figure) -> Option<Change> {
         let baseline = self.baseline()?;
         if baseline.key == arm.key || self.clock == Clock::Host {
             return None;
         }
-        percent(baseline.sample(figure)?.median, arm.sample(figure)?.median)
+        let samples = |arm: &Arm<'_>| -> Vec<f64> {
+            arm.good().filter_map(figure).map(|ns| ns as f64).collect()
+        };
+        let difference = Difference::of(&samples(baseline), &samples(arm), SEED)?;
+        let percent = |ratio: f64| (ratio - 1.0) * 100.0;
+        // Instructions that are counted repeat exactly: there is nothing to draw conclusions about.
+        let lots = |_: &Interval| self.clock == Clock::Counter;
+        let interval = difference.interval.filter(lots);
+        Some(Change {
+            percent: percent(difference.ratio),
+            interval: interval.map(|it| (percent(it.low), percent(it.high))),
+            p: interval.map(|_| difference.p),
+        })
     }
 
     /// For people: what the setting is.
@@ -238,6 +253,9 @@ impl<'a> Setting<'a> {
         let mut name = format!("{} CPUs", self.cpus);
         if let Some(pcpus) = self.pcpus {
             name.push_str(&format!(" on {pcpus} physical ones"));
+        }
+        if let Some(topology) = self.topology {
+            name.push_str(&format!(" ({topology})"));
         }
         name
     }
@@ -248,14 +266,36 @@ impl<'a> Setting<'a> {
         format!("{accel}, {} clock", self.clock.name())
     }
 
-    fn key(&self) -> (&'a str, Clock, Option<u64>, u32) {
-        (self.accel, self.clock, self.pcpus, self.cpus)
+    fn key(&self) -> (&'a str, Clock, Option<u64>, Option<&'a str>, u32) {
+        (self.accel, self.clock, self.pcpus, self.topology, self.cpus)
     }
 }
 
-/// How much more `now` is than `before`, in percent.
-fn percent(before: u64, now: u64) -> Option<f64> {
-    (before > 0).then(|| (now as f64 / before as f64 - 1.0) * 100.0)
+/// What the statistics draw their lots from: the same report each time.
+const SEED: u64 = 1;
+
+/// How an arm differs from the baseline.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Change {
+    /// Of the medians, in percent.
+    pub percent: f64,
+    /// Where it lies, in percent; `None` for fewer than three runs and for counted instructions.
+    pub interval: Option<(f64, f64)>,
+    /// How likely so large a difference is by chance; `None` as for the interval.
+    pub p: Option<f64>,
+}
+
+/// For people, as `−59 % (−61 to −57 %, p = 0.008)`.
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&signed_percent(self.percent))?;
+        if let (Some((low, high)), Some(p)) = (self.interval, self.p) {
+            let low = signed_percent(low);
+            let low = low.strip_suffix(" %").unwrap_or(&low);
+            write!(f, " ({low} to {}, p = {p:.3})", signed_percent(high))?;
+        }
+        Ok(())
+    }
 }
 
 /// A change for people, as `+3.1 %`.
@@ -308,7 +348,7 @@ impl<'a> Report<'a> {
     /// Settings that differ only in the number of CPUs, where there are several.
     pub fn sweeps(&self) -> Vec<Vec<&Setting<'a>>> {
         let same = |a: &&Setting<'_>, b: &&Setting<'_>| {
-            (a.accel, a.clock, a.pcpus) == (b.accel, b.clock, b.pcpus)
+            (a.accel, a.clock, a.pcpus, a.topology) == (b.accel, b.clock, b.pcpus, b.topology)
         };
         let settings: Vec<&Setting<'_>> = self.settings.iter().collect();
         settings.chunk_by(same).filter(|chunk| chunk.len() > 1).map(<[_]>::to_vec).collect()
@@ -338,11 +378,12 @@ fn settings<'a>(sources: &[&'a Source]) -> Vec<Setting<'a>> {
     for (number, source) in sources.iter().enumerate() {
         for run in &source.results.runs {
             let pcpus = pcpus(run);
-            let key = (run.accel.as_str(), run.clock, pcpus, run.cpus);
+            let topology = run.topology.as_deref();
+            let key = (run.accel.as_str(), run.clock, pcpus, topology, run.cpus);
             let index = settings.iter().position(|setting| setting.key() == key);
             let index = index.unwrap_or_else(|| {
                 let (cpus, accel, clock) = (run.cpus, run.accel.as_str(), run.clock);
-                settings.push(Setting { cpus, accel, clock, pcpus, arms: Vec::new() });
+                settings.push(Setting { cpus, accel, clock, pcpus, topology, arms: Vec::new() });
                 settings.len() - 1
             });
             let Some(setting) = settings.get_mut(index) else { continue };

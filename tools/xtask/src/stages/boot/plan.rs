@@ -51,6 +51,8 @@ pub struct BootRequest {
     pub module_refuses: bool,
     /// Show neither QEMU's command nor progress.
     pub quiet: bool,
+    /// The seed of all that QEMU draws by lot under icount.
+    pub seed: u64,
 }
 
 impl BootRequest {
@@ -73,6 +75,7 @@ impl BootRequest {
             keep: false,
             module_refuses: false,
             quiet: false,
+            seed: 1,
         }
     }
 
@@ -194,7 +197,8 @@ pub fn arguments(
         // One instruction is 1 ns, and idle time is skipped instead of slept through.
         add(&["-icount", "shift=0,sleep=off"]);
         // The real-time clock and the CPU's random numbers (RNDR) are the same in every run.
-        add(&["-rtc", "base=2026-01-01T00:00:00,clock=vm", "-seed", "1"]);
+        let seed = request.seed.to_string();
+        add(&["-rtc", "base=2026-01-01T00:00:00,clock=vm", "-seed", &seed]);
     }
 
     match &request.topology {

@@ -84,6 +84,30 @@ fn merged_files_are_one_of_the_schema_and_can_be_taken_apart() {
 }
 
 #[test]
+fn what_faults_has_found_is_a_table_of_its_own() {
+    let cases = json!([
+        {"name": "never", "arm": "base", "result": "wrong", "wrong": ["the next CPU gets its task"]},
+        {"name": "never", "arm": "p1", "result": "ok", "wrong": [], "detail": ""},
+        {"name": "late|<b>", "arm": "p1", "result": "FAILED", "wrong": [], "detail": "CPU 3 is online"},
+    ]);
+    let mut document: Value = serde_json::from_str(FIRST).unwrap();
+    document["cases"] = cases;
+    let sources = Source::read("faults", &document.to_string()).unwrap();
+    let report = Report::new(&sources, Mode::Compare, &[]);
+    // Runs with different faults are no repeats of each other.
+    assert!(report.settings.is_empty());
+    let page = html::page(&report).unwrap();
+    for part in
+        ["the next CPU gets its task", "FAILED<small>CPU 3 is online</small>", "late|&#60;b&#62;"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+    let text = markdown::markdown(&report);
+    assert!(text.contains("| never      | wrong (the next CPU gets its task) |"), "{text}");
+    assert!(text.contains("| late/\u{2039}b\u{203a}"), "{text}");
+}
+
+#[test]
 fn the_schema_refuses_what_is_none() {
     let good: Value = serde_json::from_str(FIRST).unwrap();
     for (pointer, value, word) in [

@@ -9,6 +9,7 @@ mod command_line;
 mod judge;
 mod module;
 mod report;
+mod results;
 mod tree;
 mod workspace;
 
@@ -66,6 +67,7 @@ pub fn run(context: &Context, quick: bool, files: &Files) -> Result<()> {
     }
     workspace::run(&mut runner);
     command_line::run(&mut runner);
+    results::run(&mut runner);
     if !quick {
         let kernels = Kernels {
             patched: runner.kernel(Kernel::Patched, "guest"),
@@ -77,6 +79,7 @@ pub fn run(context: &Context, quick: bool, files: &Files) -> Result<()> {
         module::run(&mut runner, kernels.patched.as_ref());
         boots::run(&mut runner, &kernels);
     }
+    results::run_after_all(&mut runner);
     let verdicts: Vec<Verdict> = runner.cases.iter().map(Verdict::from).collect();
     let ktap = verdict::ktap(&verdicts);
     output::write(&runner.folder.join("results.ktap"), &ktap)?;

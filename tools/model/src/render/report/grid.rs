@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::super::duration::duration;
-use super::{Arm, Report, Setting, Total, Trend, signed_percent};
+use super::{Arm, Report, Setting, Source, Total, Trend, signed_percent};
 use crate::bench::{Breakdown, Share};
 use crate::fit::{Coefficient, Fit};
 use crate::published::Measurement;
@@ -44,7 +44,7 @@ pub struct Row {
 pub struct Cell {
     /// Its figure.
     pub text: String,
-    /// What is to be said about that; may be empty.
+    /// What is to be said about that, the most important in the last line; may be empty.
     pub sub: String,
     /// The length of its bar, in percent.
     pub bar: Option<f64>,
@@ -114,7 +114,7 @@ pub fn comparison(setting: &Setting<'_>) -> Grid {
                 sub.push(format!("{} to {}", duration(sample.min), duration(sample.max)));
             }
             sub.extend(setting.change(arm, total.figure()).map(|change| change.to_string()));
-            Cell { sub: sub.join(", "), ..Cell::time(Some(sample.median)) }
+            Cell { sub: sub.join("\n"), ..Cell::time(Some(sample.median)) }
         });
     }
     if setting.arms.iter().any(|arm| arm.runs.iter().any(|run| run.failed_cpus().next().is_some()))
@@ -323,7 +323,7 @@ pub fn fit_table(fits: &[(String, Fit)]) -> Option<Grid> {
             let share = fit.shares().get(index).copied().unwrap_or(0.0) * 100.0;
             let interval = coefficient
                 .interval
-                .map(|it| format!("{} to {}, ", time(it.low), time(it.high)))
+                .map(|it| format!("{} to {}\n", time(it.low), time(it.high)))
                 .unwrap_or_default();
             let sub = format!("{interval}{share:.0} % at {} CPUs", fit.largest);
             Cell { sub: sub.replace('-', "\u{2212}"), ..Cell::text(time(coefficient.value)) }
@@ -418,6 +418,48 @@ pub fn kvm(setting: &Setting<'_>) -> Option<Grid> {
         note: "Medians over the runs.".into(),
         head: std::iter::once(String::new()).chain(names).collect(),
         rows,
+    })
+}
+
+/// What `faults` found: cases by arms; `None` where the source is of something else.
+pub fn faults(source: &Source) -> Option<Grid> {
+    let text = |case: &Value, key: &str| {
+        case.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let (mut names, mut arms): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+    for case in source.cases() {
+        for (key, list) in [("name", &mut names), ("arm", &mut arms)] {
+            let value = text(case, key);
+            if !list.contains(&value) {
+                list.push(value);
+            }
+        }
+    }
+    if names.is_empty() {
+        return None;
+    }
+    let rows = names.into_iter().map(|name| {
+        let cells = arms.iter().map(|arm| {
+            let mut cases = source.cases().iter();
+            let case = cases.find(|case| text(case, "name") == name && text(case, "arm") == *arm);
+            let Some(case) = case else { return Cell::text(NONE) };
+            let result = text(case, "result");
+            let wrong = case.get("wrong").and_then(Value::as_array);
+            let wrong = wrong.into_iter().flatten().filter_map(Value::as_str);
+            let mut sub: Vec<String> = wrong.map(str::to_owned).collect();
+            if sub.is_empty() && result != "ok" {
+                sub.push(text(case, "detail"));
+            }
+            let failed = result == "FAILED";
+            Cell { sub: sub.join("\n"), failed, ..Cell::text(result) }
+        });
+        Row { name, cells: cells.collect() }
+    });
+    Some(Grid {
+        caption: format!("Faults, {}", source.name),
+        note: "ok: the kernel did what it has to. wrong: it is known not to, for the reason given. FAILED: it should have.".into(),
+        head: std::iter::once("case".to_owned()).chain(arms.iter().cloned()).collect(),
+        rows: rows.collect(),
     })
 }
 

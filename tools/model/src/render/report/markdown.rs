@@ -50,6 +50,11 @@ pub fn markdown(report: &Report<'_>) -> String {
             table(&mut text, &kvm);
         }
     }
+    for faults in report.shown.iter().filter_map(|source| grid::faults(source)) {
+        heading(&mut text, 2, &faults.caption);
+        paragraph(&mut text, &faults.note);
+        table(&mut text, &faults);
+    }
     let failed: Vec<_> = report.runs().filter(|run| run.failure.is_some()).collect();
     if !failed.is_empty() {
         heading(&mut text, 2, "Failures");
@@ -114,9 +119,9 @@ fn wrapped(text: &mut String, words: &str, indent: &str) {
 
 /// Adds a table: its columns are as wide as they must be, figures are at their right.
 fn table(text: &mut String, grid: &Grid) {
-    let cell = |cell: &grid::Cell| match cell.sub.is_empty() {
-        true => plain(&cell.text),
-        false => plain(&format!("{} ({})", cell.text, cell.sub)),
+    let cell = |cell: &grid::Cell| match cell.sub.lines().last() {
+        None => plain(&cell.text),
+        Some(sub) => plain(&format!("{} ({sub})", cell.text)),
     };
     let rows: Vec<Vec<String>> = grid
         .rows

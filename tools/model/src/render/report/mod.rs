@@ -49,6 +49,17 @@ impl Source {
         Ok(merge::split(&whole).unwrap_or_else(|| vec![whole]))
     }
 
+    /// What `faults` found, case by case: its runs are of that and are not compared as if they were
+    /// repeats of each other. Empty for other results.
+    pub fn cases(&self) -> &[Value] {
+        self.raw.get("cases").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// The runs that may be compared.
+    fn comparable(&self) -> &[Run] {
+        if self.cases().is_empty() { &self.results.runs } else { &[] }
+    }
+
     /// A source of results that were not read from a file.
     pub fn new(name: &str, results: Results) -> Self {
         let raw = serde_json::to_value(&results).unwrap_or_default();
@@ -356,7 +367,7 @@ impl<'a> Report<'a> {
 
     /// All runs that are shown.
     pub fn runs(&self) -> impl Iterator<Item = &'a Run> + use<'_, 'a> {
-        self.shown.iter().flat_map(|source| &source.results.runs)
+        self.shown.iter().flat_map(|source| source.comparable())
     }
 
     /// The heading: the kernel and what was done with it.
@@ -376,7 +387,7 @@ fn pcpus(run: &Run) -> Option<u64> {
 fn settings<'a>(sources: &[&'a Source]) -> Vec<Setting<'a>> {
     let mut settings: Vec<Setting<'a>> = Vec::new();
     for (number, source) in sources.iter().enumerate() {
-        for run in &source.results.runs {
+        for run in source.comparable() {
             let pcpus = pcpus(run);
             let topology = run.topology.as_deref();
             let key = (run.accel.as_str(), run.clock, pcpus, topology, run.cpus);

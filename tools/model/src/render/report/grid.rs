@@ -453,7 +453,8 @@ pub fn faults(source: &Source) -> Option<Grid> {
             let failed = result == "FAILED";
             Cell { sub: sub.join("\n"), failed, ..Cell::text(result) }
         });
-        Row { name, cells: cells.collect() }
+        let cells = cells.collect();
+        Row { name, cells }
     });
     Some(Grid {
         caption: format!("Faults, {}", source.name),

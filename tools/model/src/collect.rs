@@ -89,7 +89,7 @@ fn not_all_online(run: &Run) -> Option<String> {
     Some(format!("{up} of {} CPUs are up by the timeline: {others}", run.cpus))
 }
 
-fn failure(kind: &str, detail: String) -> Failure {
+pub(crate) fn failure(kind: &str, detail: String) -> Failure {
     Failure { kind: kind.into(), detail, console_tail: Vec::new() }
 }
 
@@ -99,7 +99,7 @@ fn smp_ns(evidence: &Evidence<'_>) -> Option<u64> {
 }
 
 /// What the timeline says and cannot be, in itself or beside the list of CPUs online.
-fn contradiction(timeline: &Timeline, online: Option<&str>) -> Option<String> {
+pub(crate) fn contradiction(timeline: &Timeline, online: Option<&str>) -> Option<String> {
     let inconsistencies = timeline.check();
     if let Some(first) = inconsistencies.first() {
         let more = inconsistencies.len() - 1;

@@ -79,8 +79,10 @@ pub enum NoTime {
     },
 }
 
-const BEGIN: &str = "smp: Bringing up secondary CPUs";
-const END: &str = "smp: Brought up ";
+/// What the kernel says when the bring-up begins.
+pub const BEGIN: &str = "smp: Bringing up secondary CPUs";
+/// What it says when it is over, before the counts.
+pub const END: &str = "smp: Brought up ";
 const BOOTED: &str = ": Booted secondary processor";
 
 impl BringUp {
@@ -135,7 +137,7 @@ pub fn kernel_version(log: &str) -> Option<&str> {
 
 /// The time in the last `[seconds.fraction]` of `prefix`, in nanoseconds. What else stands in
 /// brackets, as the caller's name of CONFIG_PRINTK_CALLER, has no such form.
-fn stamp(prefix: &str) -> Option<u64> {
+pub fn stamp(prefix: &str) -> Option<u64> {
     prefix.rsplit('[').find_map(|part| {
         let (seconds, fraction) = part.split_once(']')?.0.trim().split_once('.')?;
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
+use crate::bench::{Machine, Plan};
 use crate::stats::Spread;
 use crate::timeline::{self, Cpu, Phase, Timeline};
 
@@ -25,6 +26,9 @@ pub struct Results {
     pub manifest: Manifest,
     /// The runs in the order in which they were made.
     pub runs: Vec<Run>,
+    /// What a bench was to measure; absent in the results of other commands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bench: Option<Plan>,
 }
 
 /// Always [`SCHEMA`].
@@ -69,7 +73,7 @@ pub enum ReadError {
 impl Results {
     /// A results file with those runs.
     pub fn new(manifest: Manifest, runs: Vec<Run>) -> Self {
-        Self { schema: Schema, manifest, runs }
+        Self { schema: Schema, manifest, runs, bench: None }
     }
 
     /// Reads a results file.
@@ -120,6 +124,9 @@ pub struct Manifest {
     pub command: String,
     /// When it was started, by RFC 3339, in UTC.
     pub started: String,
+    /// What else is known, by name: what the owner of a machine says of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub meta: BTreeMap<String, String>,
 }
 
 /// The kernel that a series is applied to.
@@ -181,6 +188,30 @@ pub struct Run {
     pub host_cpu_ns: Option<u64>,
     /// What the hypervisor counted; null where nobody did.
     pub kvm: Option<Kvm>,
+    /// Set where [`Run::per_cpu`] is no timeline but what the kernel log says of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coarse: Option<LogSpan>,
+    /// How the CPUs are laid out, as QEMU has it; absent for its default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topology: Option<String>,
+    /// Which repeat of the same it is, from 0; absent outside of a bench.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<u32>,
+    /// QEMU's seed; absent where it had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+}
+
+/// The bring-up by the kernel log alone, which every kernel has. Of each CPU the log says only when
+/// it spoke, which is right before it is marked online: that is in the column `online`, to the
+/// microsecond and with all that a slow console adds. The other columns are null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSpan {
+    /// The stamp of the line `smp: Bringing up`, in nanoseconds of the log's clock, which is that of
+    /// [`Run::per_cpu`] here.
+    pub bringing_up: u64,
+    /// The stamp of the line `smp: Brought up`, not before the other.
+    pub brought_up: u64,
 }
 
 /// What is settled about a run before it starts.
@@ -223,7 +254,16 @@ impl Run {
             console_bytes: 0,
             host_cpu_ns: None,
             kvm: None,
+            coarse: None,
+            topology: None,
+            repeat: None,
+            seed: None,
         }
+    }
+
+    /// The CPUs and their layout.
+    pub fn machine(&self) -> Machine {
+        Machine { cpus: self.cpus, topology: self.topology.clone() }
     }
 
     /// The run with what its timeline says. That includes the mode: the kernel may not have taken
@@ -458,6 +498,7 @@ mod tests {
             host: "Linux 6.1 x86_64, 2 CPUs".into(),
             command: "cargo xtask demo".into(),
             started: "2026-11-23T12:00:00Z".into(),
+            meta: BTreeMap::new(),
         }
     }
 

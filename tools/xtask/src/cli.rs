@@ -45,6 +45,11 @@ enum Verb {
     Apply(verbs::apply::Apply),
     Build(verbs::build::Build),
     Boot(Box<verbs::boot::Boot>),
+    Bench(Box<verbs::bench::Bench>),
+    Compare(verbs::compare::Compare),
+    Report(verbs::report::Report),
+    Collect(verbs::collect::Collect),
+    Ci(verbs::ci::Ci),
     Faults(verbs::faults::Faults),
     Firmware(verbs::firmware::Firmware),
     KvmLab(Box<verbs::kvm_lab::KvmLab>),
@@ -91,7 +96,7 @@ fn is_make_key(key: &str) -> bool {
 
 /// Options whose value may itself look like a make variable.
 fn takes_key_value(argument: &str) -> bool {
-    matches!(argument, "--append" | "--meta" | "--only")
+    matches!(argument, "--append" | "--arms" | "--meta" | "--module" | "--only")
 }
 
 /// Parses the command line and runs its verb.
@@ -121,6 +126,11 @@ pub fn run() -> Result<()> {
         Verb::Apply(verb) => verb.run(&context),
         Verb::Build(verb) => verb.run(&context),
         Verb::Boot(verb) => verb.run(&context),
+        Verb::Bench(verb) => verb.run(&context),
+        Verb::Compare(verb) => verb.run(&context),
+        Verb::Report(verb) => verb.run(&context),
+        Verb::Collect(verb) => verb.run(&context),
+        Verb::Ci(verb) => verb.run(&context),
         Verb::Faults(verb) => verb.run(&context),
         Verb::Firmware(verb) => verb.run(&context),
         Verb::KvmLab(verb) => verb.run(&context),

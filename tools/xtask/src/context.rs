@@ -14,7 +14,8 @@ use xshell::Shell;
 
 use crate::error::Failure;
 
-/// What every stage is given.
+/// What every stage is given. Threads have one each: the shell in it cannot be shared.
+#[derive(Clone)]
 pub struct Context {
     /// Runs short commands. Long ones go through [`crate::process`].
     pub sh: Shell,
@@ -115,20 +116,7 @@ impl Context {
 
     /// The same, but with the Linux tree `tree` to start from.
     pub fn with_tree(&self, tree: Utf8PathBuf) -> Self {
-        Self { tree: Some(tree), ..self.again() }
-    }
-
-    /// The same, for another thread.
-    pub fn again(&self) -> Self {
-        Self {
-            sh: self.sh.clone(),
-            repo: self.repo.clone(),
-            cache: self.cache.clone(),
-            output: self.output.clone(),
-            tree: self.tree.clone(),
-            make_variables: self.make_variables.clone(),
-            started: self.started,
-        }
+        Self { tree: Some(tree), ..self.clone() }
     }
 }
 

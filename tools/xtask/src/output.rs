@@ -8,7 +8,37 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context as _, Result};
-use camino::Utf8Path;
+use bringup_model::verdict::{self, Verdict};
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
+
+/// Where a verb that makes verdicts writes them, besides its folder of the output.
+#[derive(Debug, Default, Args)]
+pub struct VerdictFiles {
+    /// Write the verdicts to this file too, as KTAP version 1
+    #[arg(long, value_name = "FILE")]
+    ktap: Option<Utf8PathBuf>,
+    /// Write the verdicts to this file too, as JUnit
+    #[arg(long, value_name = "FILE")]
+    junit: Option<Utf8PathBuf>,
+}
+
+impl VerdictFiles {
+    /// Writes the verdicts that `command` has made to these files and to `folder`.
+    pub fn write(&self, folder: &Utf8Path, command: &str, verdicts: &[Verdict]) -> Result<()> {
+        let ktap = verdict::ktap(verdicts);
+        write(&folder.join("results.ktap"), &ktap)?;
+        if let Some(file) = &self.ktap {
+            write(file, &ktap)?;
+        }
+        let junit = verdict::junit(command, verdicts)?;
+        write(&folder.join("results.junit.xml"), &junit)?;
+        if let Some(file) = &self.junit {
+            write(file, &junit)?;
+        }
+        Ok(())
+    }
+}
 
 /// Writes `file`, whose folder is made if it is not there.
 pub fn write(file: &Utf8Path, text: &str) -> Result<()> {

@@ -181,18 +181,22 @@ impl Scale {
         Self::LEFT + (self.right - Self::LEFT) * 0.985 * (ns as f64 / self.end as f64)
     }
 
-    /// Times for the axis: round ones, at most [`TICKS`] and zero.
     fn ticks(&self) -> Vec<u64> {
-        let mut step: u64 = 1;
-        for factor in [2, 5, 10].into_iter().cycle() {
-            if self.end / step <= TICKS {
-                break;
-            }
-            let decade = 10u64.saturating_pow(step.ilog10());
-            step = decade.saturating_mul(factor);
-        }
-        (0..=self.end / step).map(|index| index * step).collect()
+        ticks(self.end, TICKS)
     }
+}
+
+/// Times for an axis up to `end` nanoseconds: round ones, at most `most` and zero.
+pub(super) fn ticks(end: u64, most: u64) -> Vec<u64> {
+    let mut step: u64 = 1;
+    for factor in [2, 5, 10].into_iter().cycle() {
+        if end / step <= most {
+            break;
+        }
+        let decade = 10u64.saturating_pow(step.ilog10());
+        step = decade.saturating_mul(factor);
+    }
+    (0..=end / step).map(|index| index * step).collect()
 }
 
 /// The panel of one run with its title's baseline at `y`, and its height without the axis.

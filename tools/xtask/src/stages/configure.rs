@@ -115,7 +115,7 @@ pub fn run(context: &Context, tree: &Tree, preset: &str) -> Result<Configured> {
 
 /// The same context with make variables of a preset, which those of the user go over.
 fn with_variables(context: &Context, variables: &BTreeMap<String, String>) -> Context {
-    let mut context = context.again();
+    let mut context = context.clone();
     let own = std::mem::take(&mut context.make_variables);
     let of_preset = variables.iter().map(|(key, value)| (key.clone(), value.clone()));
     context.make_variables = of_preset.chain(own).collect();

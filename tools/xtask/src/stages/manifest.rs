@@ -2,7 +2,7 @@
 
 //! What was measured, with what and where, for the results file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
 use bringup_model::dmesg;
@@ -45,6 +45,7 @@ pub fn manifest(context: &Context, built: Option<&Built>, outcomes: &[BootOutcom
         host: host(),
         command: command(std::env::args().skip(1)),
         started: humantime::format_rfc3339_seconds(context.started).to_string(),
+        meta: BTreeMap::new(),
     }
 }
 

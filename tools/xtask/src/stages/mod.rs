@@ -7,6 +7,7 @@
 //! Each stage takes what the one before it returned and knows nothing of the ones after it.
 
 pub mod apply;
+pub mod bench;
 pub mod boot;
 pub mod bootable;
 pub mod build;

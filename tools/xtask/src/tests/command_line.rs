@@ -16,7 +16,7 @@ use crate::stages::boot::accel::{self, AccelRequest};
 use crate::stages::build::Built;
 
 /// Wrong usage: the arguments, and a word of the message.
-const USAGE: [(&[&str], &str); 18] = [
+const USAGE: [(&[&str], &str); 24] = [
     (&[], "Usage"),
     (&["frobnicate"], "unrecognized subcommand"),
     (&["build", "--frobnicate"], "unexpected argument"),
@@ -32,6 +32,12 @@ const USAGE: [(&[&str], &str); 18] = [
         "which KVM cannot",
     ),
     (&["boot", "--kernel", "/nonexistent", "--cpus", "1"], "give a Linux tree or an arm64 Image"),
+    (&["collect"], "--timeline"),
+    (&["collect", "--dmesg", "/nonexistent"], "--dmesg: "),
+    (&["collect", "--dmesg", "Cargo.toml", "--meta", "arm"], "KEY=VAL"),
+    (&["report"], "<FILE>"),
+    (&["report", "Cargo.toml"], "results: not JSON"),
+    (&["ci", "render", "Cargo.toml"], "missing field `project`"),
     (&["--tree", "/nonexistent", "fetch"], "give the folder of a Linux tree"),
     (
         &["boot", "--kernel", "patched", "--cpus", "4", "--firmware", "nonsense"],
@@ -212,7 +218,7 @@ fn command(runner: &mut Runner<'_>, name: &str, arguments: &[&str], (code, words
 }
 
 /// Our own program with `arguments`, in the same cache.
-fn ours(runner: &Runner<'_>, arguments: &[&str]) -> Result<Command> {
+pub fn ours(runner: &Runner<'_>, arguments: &[&str]) -> Result<Command> {
     let program = std::env::current_exe().context("cannot find our own program")?;
     let program = Utf8PathBuf::try_from(program)?;
     let mut command = Command::from(cmd!(runner.context.sh, "{program} {arguments...}"));
@@ -221,7 +227,8 @@ fn ours(runner: &Runner<'_>, arguments: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
-fn shown(arguments: &[&str]) -> String {
+/// A command line of ours as one would type it.
+pub fn shown(arguments: &[&str]) -> String {
     let words = ["cargo", "xtask"].into_iter().chain(arguments.iter().copied());
     // None of ours holds the NUL that cannot be quoted.
     shlex::try_join(words).unwrap_or_default()

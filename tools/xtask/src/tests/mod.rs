@@ -12,6 +12,7 @@ mod lab;
 mod matrix;
 mod module;
 mod report;
+mod results;
 mod series;
 mod tree;
 mod workspace;
@@ -20,17 +21,19 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use bringup_model::verdict::Verdict;
 use camino::Utf8PathBuf;
 
 use crate::context::Context;
 use crate::error::Failure;
+use crate::host;
+use crate::output::VerdictFiles;
 use crate::process::{self, End};
 use crate::progress::Progress;
 use crate::stages::build::{self, Built};
 use crate::stages::series::Desk;
 use crate::stages::{self, Kernel};
-use crate::{host, output};
-pub use report::{Case, Ending, closing_line, ktap};
+pub use report::{Case, Ending};
 
 /// No command of a test takes as long, kernel builds apart.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -55,13 +58,14 @@ struct Runner<'a> {
 }
 
 /// Runs every case, or with `quick` those that need no kernel. An error says how many failed.
-pub fn run(context: &Context, quick: bool) -> Result<()> {
+pub fn run(context: &Context, quick: bool, files: &VerdictFiles) -> Result<()> {
     let mut runner = Runner::new(context, "test", None)?;
     if !quick {
         host::ensure(context)?;
     }
     workspace::run(&mut runner);
     command_line::run(&mut runner);
+    results::run(&mut runner);
     if !quick {
         series::run(&mut runner);
         let kernels = Kernels {
@@ -77,11 +81,12 @@ pub fn run(context: &Context, quick: bool) -> Result<()> {
         firmware::run(&mut runner, &kernels);
         lab::run(&mut runner, kernels.patched.as_ref(), kernels.kvm_host.as_ref());
     }
-    runner.finish()
+    results::run_after_all(&mut runner);
+    runner.finish("cargo xtask test", files)
 }
 
 /// Runs the regression matrix.
-pub fn run_long(context: &Context, only: Option<&str>) -> Result<()> {
+pub fn run_long(context: &Context, only: Option<&str>, files: &VerdictFiles) -> Result<()> {
     let mut runner = Runner::new(context, "test-long", only)?;
     host::ensure(context)?;
     matrix::run(&mut runner);
@@ -89,18 +94,23 @@ pub fn run_long(context: &Context, only: Option<&str>) -> Result<()> {
         let text = format!("--only {only}: no case has that in its name");
         return Err(Failure::Usage(text).into());
     }
-    runner.finish()
+    runner.finish("cargo xtask test --long", files)
 }
 
 /// Checks the series, with `each` after every patch. An error says how many checks failed.
-pub fn check_series(context: &Context, each: bool, only: Option<&str>) -> Result<()> {
+pub fn check_series(
+    context: &Context,
+    each: bool,
+    only: Option<&str>,
+    files: &VerdictFiles,
+) -> Result<()> {
     let mut runner = Runner::new(context, "series-check", only)?;
     series::run_all(&mut runner, each);
     if let Some(only) = only.filter(|_| runner.cases.len() < 2) {
         let text = format!("--only {only}: no check has that in its name");
         return Err(Failure::Usage(text).into());
     }
-    runner.finish()
+    runner.finish("cargo xtask series check", files)
 }
 
 impl<'a> Runner<'a> {
@@ -110,9 +120,11 @@ impl<'a> Runner<'a> {
         Ok(Self { context, folder, cases: Vec::new(), only: only.map(str::to_owned) })
     }
 
-    /// Writes the results, says the closing line; an error if a case has failed.
-    fn finish(self) -> Result<()> {
-        output::write(&self.folder.join("results.ktap"), &report::ktap(&self.cases))?;
+    /// Writes the verdicts, says the closing line; an error if a case has failed. `suite` is the
+    /// command that the cases belong to.
+    fn finish(self, suite: &str, files: &VerdictFiles) -> Result<()> {
+        let verdicts: Vec<Verdict> = self.cases.iter().map(Verdict::from).collect();
+        files.write(&self.folder, suite, &verdicts)?;
         println!("{}", report::closing_line(&self.cases));
         match report::failed(&self.cases) {
             0 => Ok(()),

@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::faults::matrix::{self, Arm, Case};
 use crate::faults::{self, Finding};
+use crate::output::VerdictFiles;
 use crate::progress::Progress;
 use crate::stages::build::Built;
 use crate::stages::manifest::manifest;
@@ -39,12 +40,8 @@ pub struct Faults {
     /// Write the findings to this file [default: faults/results.json in the output folder]
     #[arg(long, value_name = "FILE")]
     json: Option<Utf8PathBuf>,
-    /// Write the verdicts to this file, as KTAP version 1 [default: beside the JSON file]
-    #[arg(long, value_name = "FILE")]
-    ktap: Option<Utf8PathBuf>,
-    /// Write the verdicts to this file, as JUnit [default: beside the JSON file]
-    #[arg(long, value_name = "FILE")]
-    junit: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    files: VerdictFiles,
 }
 
 /// The JSON file: a results file, with what each case came to.
@@ -146,9 +143,6 @@ impl Faults {
     fn write(&self, folder: &Utf8PathBuf, manifest: Manifest, findings: &[Finding]) -> Result<()> {
         let verdicts: Vec<Verdict> =
             findings.iter().map(|finding| finding.verdict.clone()).collect();
-        let file = |given: &Option<Utf8PathBuf>, name: &str| {
-            given.clone().unwrap_or_else(|| folder.join(name))
-        };
         let mut runs: Vec<Run> = Vec::new();
         let mut cases = Vec::new();
         for finding in findings {
@@ -157,10 +151,8 @@ impl Faults {
         }
         let document = Document { results: Results::new(manifest, runs), cases };
         let json = serde_json::to_string_pretty(&document)? + "\n";
-        output::write(&file(&self.json, "results.json"), &json)?;
-        output::write(&file(&self.ktap, "results.ktap"), &verdict::ktap(&verdicts))?;
-        let junit = verdict::junit("cargo xtask faults", &verdicts)?;
-        output::write(&file(&self.junit, "results.junit.xml"), &junit)
+        output::write(self.json.as_ref().unwrap_or(&folder.join("results.json")), &json)?;
+        self.files.write(folder, "cargo xtask faults", &verdicts)
     }
 }
 

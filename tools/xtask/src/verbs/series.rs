@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 
 use crate::context::Context;
 use crate::error::Failure;
+use crate::output::VerdictFiles;
 use crate::stages::apply::Series;
 use crate::stages::series::{export, rebase};
 use crate::stages::{Kernel, apply, fetch};
@@ -40,6 +41,8 @@ struct Check {
     /// Only checks whose name contains this
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    #[command(flatten)]
+    files: VerdictFiles,
 }
 
 /// Write the series' files anew from the commits of a work tree
@@ -77,7 +80,9 @@ impl SeriesVerb {
     /// Runs the verb.
     pub fn run(self, context: &Context) -> Result<()> {
         match self.what {
-            What::Check(check) => tests::check_series(context, check.each, check.only.as_deref()),
+            What::Check(check) => {
+                tests::check_series(context, check.each, check.only.as_deref(), &check.files)
+            }
             What::Export(export) => export.run(context),
             What::Rebase(rebase) => rebase.run(context),
         }

@@ -9,20 +9,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use bringup_model::results::{Results, Run};
+use bringup_model::verdict::{self, Verdict};
 use camino::Utf8PathBuf;
 use clap::Args;
 
 use crate::context::Context;
 use crate::error::Failure;
 use crate::host;
-use crate::output;
+use crate::output::{self, VerdictFiles};
 use crate::progress::Progress;
 use crate::stages::boot::{self, BootOutcome, BootRequest};
 use crate::stages::build::Built;
 use crate::stages::manifest::manifest;
 use crate::stages::soak::{Arm, Plan, plan};
 use crate::stages::{self, Kernel, build, collect};
-use crate::tests::{Case, Ending, closing_line, ktap};
+use crate::tests::{Case, Ending};
 
 /// Boot many times, each time otherwise, until a boot fails
 ///
@@ -67,6 +68,8 @@ pub struct Soak {
     /// Write the results to this file too
     #[arg(long, value_name = "FILE")]
     json: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    files: VerdictFiles,
 }
 
 /// A boot that has ended.
@@ -131,15 +134,16 @@ impl Soak {
         }
         let done = u64::try_from(cases.len()).unwrap_or(u64::MAX);
         let folder = context.output.join("soak");
-        output::write(&folder.join("results.ktap"), &ktap(&cases))?;
+        let verdicts: Vec<Verdict> = cases.iter().map(Verdict::from).collect();
+        self.files.write(&folder, "cargo xtask soak", &verdicts)?;
         let manifest = manifest(context, patched.as_ref().or(base.as_ref()), &outcomes);
         let json = Results::new(manifest, runs).to_json()?;
         output::write(&folder.join("results.json"), &json)?;
         if let Some(file) = &self.json {
             output::write(file, &json)?;
         }
-        println!("{}", closing_line(&cases));
-        let failed = cases.iter().filter(|case| matches!(case.ending, Ending::Failed(_))).count();
+        println!("{}", verdict::closing_line(&verdicts));
+        let [_, failed, _] = verdict::counts(&verdicts);
         if failed > 0 {
             return Err(Failure::Check(format!("{failed} of {done} boots failed")).into());
         }
@@ -191,7 +195,7 @@ impl Shared<'_> {
         std::thread::scope(|scope| {
             let (sender, receiver) = mpsc::channel();
             for _ in 0..jobs {
-                let (sender, context) = (sender.clone(), context.again());
+                let (sender, context) = (sender.clone(), context.clone());
                 scope.spawn(move || {
                     while let Some(ended) = self.next_boot(&context) {
                         if sender.send(ended).is_err() {

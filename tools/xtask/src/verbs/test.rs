@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::context::Context;
+use crate::output::VerdictFiles;
 use crate::tests;
 
 /// Run every test
@@ -24,14 +25,17 @@ pub struct Test {
     /// With --long: only cases whose name contains this
     #[arg(long, value_name = "TEXT", requires = "long")]
     only: Option<String>,
+    #[command(flatten)]
+    files: VerdictFiles,
 }
 
 impl Test {
     /// Runs the verb.
     pub fn run(self, context: &Context) -> Result<()> {
-        if self.long {
-            return tests::run_long(context, self.only.as_deref());
+        let Self { quick, long, only, files } = self;
+        if long {
+            return tests::run_long(context, only.as_deref(), &files);
         }
-        tests::run(context, self.quick)
+        tests::run(context, quick, &files)
     }
 }

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Two results files: how the second differs from the first, and whether it got worse.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+use thiserror::Error;
+
+use crate::bench::{self, Figure, Group, Machine};
+use crate::inference::{Difference, Summary};
+use crate::results::Run;
+
+/// Why two files cannot be compared.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NotComparable {
+    /// One has no run that went well.
+    #[error("{0} has no run that went well")]
+    Empty(&'static str),
+    /// A named arm is not there.
+    #[error("{file} has no arm `{arm}`; it has {has}")]
+    NoSuchArm {
+        /// A or B.
+        file: &'static str,
+        /// The arm that was asked for.
+        arm: String,
+        /// The arms that it has.
+        has: String,
+    },
+    /// No name of an arm is in both.
+    #[error("no arm has the same name in both: A has {a}, B has {b}; say which with --arm A:B")]
+    NoCommonArm {
+        /// The arms of A.
+        a: String,
+        /// The arms of B.
+        b: String,
+    },
+    /// The figures are not of the same kind.
+    #[error("{arms}: {field} differs: {a} in A, {b} in B")]
+    Field {
+        /// The arms, as `p0` or `p0:p1`.
+        arms: String,
+        /// What differs.
+        field: &'static str,
+        /// Its value in A.
+        a: String,
+        /// Its value in B.
+        b: String,
+    },
+}
+
+/// One figure of both.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row {
+    /// Which figure.
+    pub figure: Figure,
+    /// Of A.
+    pub a: Summary,
+    /// Of B.
+    pub b: Summary,
+    /// How B differs; `None` where a median is zero.
+    pub difference: Option<Difference>,
+}
+
+/// One arm of each file on one machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pair {
+    /// The arm of A.
+    pub arm_a: String,
+    /// The arm of B.
+    pub arm_b: String,
+    /// The machine, the same in both.
+    pub machine: Machine,
+    /// Whether instructions were counted: then repeats are no sample of anything.
+    pub counted: bool,
+    /// How many runs of A and of B failed and are left out.
+    pub failed: (usize, usize),
+    /// The figures that both have.
+    pub rows: Vec<Row>,
+    /// The figure by which the pair is judged, if it is among the rows.
+    pub total: Figure,
+}
+
+impl Pair {
+    /// Both arms, as `p0` or `p0:p1`.
+    pub fn arms(&self) -> String {
+        names(&self.arm_a, &self.arm_b)
+    }
+
+    /// How much worse the total is for certain, if that is more than `bound` (0.05 for 5 %).
+    pub fn regression(&self, bound: f64) -> Option<&Row> {
+        let row = self.rows.iter().find(|row| row.figure == self.total)?;
+        let difference = row.difference.as_ref()?;
+        bench::is_beyond(difference, self.counted, 1.0 + bound).then_some(row)
+    }
+}
+
+fn names(a: &str, b: &str) -> String {
+    if a == b { a.to_owned() } else { format!("{a}:{b}") }
+}
+
+/// Compares `b` with `a`. `arms` names pairs of arms; if there are none, those of the same name are
+/// compared, or the only arms if each has one.
+///
+/// # Errors
+///
+/// They are not about the same: another clock, accelerator, firmware, other CPU counts or layouts.
+pub fn compare(
+    a: &[Run],
+    b: &[Run],
+    arms: &[(String, String)],
+    seed: u64,
+) -> Result<Vec<Pair>, NotComparable> {
+    let (groups_a, groups_b) = (good_groups(a, "A")?, good_groups(b, "B")?);
+    let mut pairs = Vec::new();
+    for (arm_a, arm_b) in matched(&groups_a, &groups_b, arms)? {
+        let of = |groups: &[Group<'_>], arm: &str| -> Vec<Run> {
+            let own = groups.iter().filter(|group| group.arm == arm);
+            own.flat_map(|group| group.good.iter().map(|&run| run.clone())).collect()
+        };
+        let (runs_a, runs_b) = (of(&groups_a, &arm_a), of(&groups_b, &arm_b));
+        check(&names(&arm_a, &arm_b), &runs_a, &runs_b)?;
+        for group_a in groups_a.iter().filter(|group| group.arm == arm_a) {
+            let same = |group: &&Group<'_>| group.arm == arm_b && group.machine == group_a.machine;
+            // Both have the same machines: that was checked.
+            let Some(group_b) = groups_b.iter().find(same) else { continue };
+            let rows = Figure::all().into_iter().filter_map(|figure| {
+                Some(Row {
+                    figure,
+                    a: group_a.summary(figure, seed)?,
+                    b: group_b.summary(figure, seed)?,
+                    difference: bench::difference(group_a, group_b, figure, seed),
+                })
+            });
+            pairs.push(Pair {
+                arm_a: arm_a.clone(),
+                arm_b: arm_b.clone(),
+                machine: group_a.machine.clone(),
+                counted: group_a.is_counted() && group_b.is_counted(),
+                failed: (group_a.failed, group_b.failed),
+                rows: rows.collect(),
+                total: bench::total_of(&[group_a, group_b]),
+            });
+        }
+    }
+    Ok(pairs)
+}
+
+/// The groups that have a run that went well.
+fn good_groups<'a>(runs: &'a [Run], file: &'static str) -> Result<Vec<Group<'a>>, NotComparable> {
+    let mut groups = bench::groups(runs);
+    groups.retain(|group| !group.good.is_empty());
+    if groups.is_empty() { Err(NotComparable::Empty(file)) } else { Ok(groups) }
+}
+
+/// Which arm of A is compared with which of B.
+fn matched(
+    a: &[Group<'_>],
+    b: &[Group<'_>],
+    wanted: &[(String, String)],
+) -> Result<Vec<(String, String)>, NotComparable> {
+    let arms = |groups: &[Group<'_>]| {
+        let mut arms: Vec<String> = Vec::new();
+        for group in groups {
+            if !arms.iter().any(|arm| arm == group.arm) {
+                arms.push(group.arm.to_owned());
+            }
+        }
+        arms
+    };
+    let (arms_a, arms_b) = (arms(a), arms(b));
+    for (arm_a, arm_b) in wanted {
+        for (file, arm, has) in [("A", arm_a, &arms_a), ("B", arm_b, &arms_b)] {
+            if !has.contains(arm) {
+                let has = has.join(", ");
+                return Err(NotComparable::NoSuchArm { file, arm: arm.clone(), has });
+            }
+        }
+    }
+    if !wanted.is_empty() {
+        return Ok(wanted.to_vec());
+    }
+    if let ([only_a], [only_b]) = (arms_a.as_slice(), arms_b.as_slice()) {
+        return Ok(vec![(only_a.clone(), only_b.clone())]);
+    }
+    let common: Vec<_> = arms_a.iter().filter(|arm| arms_b.contains(arm)).cloned().collect();
+    if common.is_empty() {
+        return Err(NotComparable::NoCommonArm { a: arms_a.join(", "), b: arms_b.join(", ") });
+    }
+    Ok(common.into_iter().map(|arm| (arm.clone(), arm)).collect())
+}
+
+/// Whether the runs differ in nothing that makes their figures something else.
+fn check(arms: &str, a: &[Run], b: &[Run]) -> Result<(), NotComparable> {
+    let machine = |run: &Run| run.machine().to_string();
+    let fields: [(&'static str, fn(&Run) -> String); 3] = [
+        ("the clock", |run| run.clock.name().to_owned()),
+        ("the accelerator", |run| run.accel.clone()),
+        ("the firmware", |run| run.firmware.clone().unwrap_or_else(|| "the machine's own".into())),
+    ];
+    let same = |field: &'static str, of: &dyn Fn(&Run) -> String| {
+        let values = |runs: &[Run]| runs.iter().map(of).collect::<BTreeSet<_>>();
+        let (in_a, in_b) = (values(a), values(b));
+        if in_a == in_b {
+            return Ok(());
+        }
+        let shown = |values: BTreeSet<String>| Vec::from_iter(values).join(", ");
+        Err(NotComparable::Field { arms: arms.into(), field, a: shown(in_a), b: shown(in_b) })
+    };
+    for (field, of) in fields {
+        same(field, &of)?;
+    }
+    same("the machine", &machine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::Clock;
+    use crate::samples;
+
+    /// Eight runs of about `ns` by the counter of a real CPU.
+    fn runs(arm: &str, cpus: u32, ns: u64) -> Vec<Run> {
+        (0..8)
+            .map(|repeat| {
+                let mut run = samples::run(arm, &samples::parallel(cpus));
+                run.bringup_ns = Some(ns + ns * (repeat % 4) / 100);
+                run.clock = Clock::Counter;
+                run.accel = "none".into();
+                run
+            })
+            .collect()
+    }
+
+    fn pair(a: &[Run], b: &[Run]) -> Pair {
+        compare(a, b, &[], 1).unwrap().remove(0)
+    }
+
+    #[test]
+    fn a_file_does_not_differ_from_itself() {
+        let runs = runs("p1", 16, 1_000_000);
+        let pair = pair(&runs, &runs);
+        assert_eq!((pair.arms().as_str(), pair.total), ("p1", Figure::Total));
+        assert!(pair.rows.iter().all(|row| row.difference.is_none_or(|d| d.ratio == 1.0)));
+        assert_eq!(pair.regression(0.0), None);
+        assert!(pair.rows.iter().any(|row| matches!(row.figure, Figure::Phase(_))));
+    }
+
+    #[test]
+    fn a_regression_is_found_beyond_the_bound_only() {
+        let (a, b) = (runs("p1", 16, 1_000_000), runs("p1", 16, 1_100_000));
+        let regression = pair(&a, &b);
+        let row = regression.regression(0.05).unwrap();
+        assert!((row.difference.unwrap().ratio - 1.1).abs() < 0.01, "{row:?}");
+        assert!(row.difference.unwrap().p < 0.001);
+        assert_eq!(regression.regression(0.12), None);
+        // Faster is no regression.
+        assert_eq!(pair(&b, &a).regression(0.05), None);
+    }
+
+    #[test]
+    fn noise_is_no_regression() {
+        let a = runs("p1", 16, 1_000_000);
+        let mut b = runs("p1", 16, 1_000_000);
+        for (number, run) in b.iter_mut().enumerate() {
+            run.bringup_ns = Some([1_500_000, 900_000][number % 2]);
+        }
+        assert!(pair(&a, &b).rows[0].difference.unwrap().ratio > 1.05);
+        assert_eq!(pair(&a, &b).regression(0.05), None);
+    }
+
+    #[test]
+    fn counted_instructions_need_no_interval() {
+        let counted = |ns| {
+            let mut runs = runs("p1", 16, ns);
+            runs.truncate(1);
+            runs[0].clock = Clock::Icount;
+            runs
+        };
+        let pair = pair(&counted(1_000_000), &counted(1_060_000));
+        assert!(pair.counted && pair.regression(0.05).is_some());
+    }
+
+    fn refused(change: impl Fn(&mut Run)) -> String {
+        let a = runs("p1", 16, 1_000_000);
+        let mut b = a.clone();
+        b.iter_mut().for_each(change);
+        compare(&a, &b, &[], 1).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_not_alike_is_refused() {
+        insta::assert_snapshot!(
+            [
+                refused(|run| run.clock = Clock::Icount),
+                refused(|run| run.accel = "kvm".into()),
+                refused(|run| run.firmware = Some("slow".into())),
+                refused(|run| run.cpus = 8),
+                refused(|run| run.topology = Some("sockets=2".into())),
+                refused(|run| run.ok = false),
+            ]
+            .join("\n"),
+            @r"
+        p1: the clock differs: counter in A, icount in B
+        p1: the accelerator differs: none in A, kvm in B
+        p1: the firmware differs: the machine's own in A, slow in B
+        p1: the machine differs: 16 CPUs in A, 8 CPUs in B
+        p1: the machine differs: 16 CPUs in A, 16 CPUs (sockets=2) in B
+        B has no run that went well
+        "
+        );
+        let both = [runs("p1", 16, 1_000_000), runs("p1", 8, 500_000)].concat();
+        let error = compare(&both, &both[..8], &[], 1).unwrap_err().to_string();
+        assert_eq!(error, "p1: the machine differs: 16 CPUs, 8 CPUs in A, 16 CPUs in B");
+    }
+
+    #[test]
+    fn arms_are_matched_by_name_or_as_told() {
+        let a = [runs("base", 16, 1_000_000), runs("p0", 16, 1_000_000)].concat();
+        let b = [runs("p0", 16, 1_000_000), runs("p1", 16, 1_000_000)].concat();
+        let arms = |wanted: &[(String, String)]| -> Result<Vec<String>, NotComparable> {
+            Ok(compare(&a, &b, wanted, 1)?.iter().map(Pair::arms).collect())
+        };
+        assert_eq!(arms(&[]).unwrap(), ["p0"]);
+        assert_eq!(arms(&[("base".into(), "p1".into())]).unwrap(), ["base:p1"]);
+        let error = arms(&[("p1".into(), "p1".into())]).unwrap_err().to_string();
+        assert_eq!(error, "A has no arm `p1`; it has base, p0");
+        // One arm each: whatever they are called.
+        assert_eq!(compare(&a[..8], &b[..8], &[], 1).unwrap()[0].arms(), "base:p0");
+        let error = compare(&a[..8], &b, &[], 1).unwrap_err().to_string();
+        assert!(error.contains("A has base, B has p0, p1"), "{error}");
+    }
+}

@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The report as one page that needs nothing else. The template escapes whatever stands in it;
+//! beyond that, the page's policy lets no script run but the one that its hash names.
+
+use askama::Template;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
+use super::super::duration::duration;
+use super::chart::{Chart, Curve, Data, SeriesData, chart};
+use super::grid::{self, Colours, Grid};
+use super::panel::{self, Panel};
+use super::{Report, Setting, Source, Trend};
+use crate::fit::Fit;
+use crate::results::Clock;
+
+const CSS: &str = include_str!("../../../templates/report.css");
+const SCRIPT: &str = include_str!("../../../templates/report.js");
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page {
+    policy: String,
+    css: &'static str,
+    script: &'static str,
+    title: String,
+    facts: Vec<String>,
+    cautions: Vec<&'static str>,
+    contents: Vec<(&'static str, &'static str)>,
+    cards: Vec<Card>,
+    cards_note: String,
+    comparisons: Vec<Grid>,
+    scaling: Vec<Sweep>,
+    trends: Vec<TrendView>,
+    legend: [(&'static str, &'static str); 7],
+    timelines: Vec<Group>,
+    phases: Vec<Grid>,
+    kvm: Vec<Grid>,
+    faults: Vec<Grid>,
+    failures: Vec<FailureView>,
+    published: Vec<Publication>,
+    sources: Vec<SourceView>,
+}
+
+/// An arm in large letters.
+struct Card {
+    name: String,
+    colour: usize,
+    figure: String,
+    detail: String,
+    change: String,
+}
+
+struct Sweep {
+    name: String,
+    chart: Chart,
+    table: Grid,
+    fits: Option<Grid>,
+}
+
+struct TrendView {
+    name: String,
+    chart: Option<Chart>,
+    table: Grid,
+}
+
+struct Group {
+    id: String,
+    name: String,
+    kind: String,
+    open: bool,
+    panels: Vec<Panel>,
+}
+
+struct FailureView {
+    title: String,
+    cause: String,
+    cpus: Vec<String>,
+    console: String,
+}
+
+struct Publication {
+    source: String,
+    remarks: String,
+    tables: Vec<Grid>,
+}
+
+struct SourceView {
+    name: String,
+    command: String,
+    facts: Vec<(String, String)>,
+    patches: Vec<String>,
+}
+
+/// The report as a page.
+///
+/// # Errors
+///
+/// None that these types can cause.
+pub fn page(report: &Report<'_>) -> Result<String, askama::Error> {
+    let colours = Colours::of(report);
+    let mut page = Page {
+        policy: policy(),
+        css: CSS.trim_end(),
+        script: SCRIPT,
+        title: report.heading(),
+        facts: facts(report),
+        cautions: report.cautions(),
+        contents: Vec::new(),
+        cards: report.settings.last().map(|setting| cards(setting, &colours)).unwrap_or_default(),
+        cards_note: report.settings.last().map(cards_note).unwrap_or_default(),
+        comparisons: report.settings.iter().map(grid::comparison).collect(),
+        scaling: report.sweeps().iter().filter_map(|sweep| scaling(sweep, &colours)).collect(),
+        trends: report.trend.iter().map(|trend| trend_view(trend, &colours)).collect(),
+        legend: panel::LEGEND,
+        timelines: timelines(report),
+        phases: phases(report, &colours),
+        kvm: report.settings.iter().filter_map(grid::kvm).collect(),
+        faults: report.shown.iter().filter_map(|source| grid::faults(source)).collect(),
+        failures: failures(report),
+        published: report.published.iter().map(publication).collect(),
+        sources: report.shown.iter().map(|source| source_view(source)).collect(),
+    };
+    let sections = [
+        ("arms", "Arms", !page.comparisons.is_empty()),
+        ("scaling", "Over CPUs", !page.scaling.is_empty()),
+        ("trend", "Over time", !page.trends.is_empty()),
+        ("timelines", "Timelines", !page.timelines.is_empty()),
+        ("phases", "Phases", !page.phases.is_empty()),
+        ("kvm", "Hypervisor", !page.kvm.is_empty()),
+        ("faults", "Faults", !page.faults.is_empty()),
+        ("failures", "Failures", !page.failures.is_empty()),
+        ("published", "Published by others", !page.published.is_empty()),
+        ("manifest", "What and how", true),
+    ];
+    page.contents = sections
+        .into_iter()
+        .filter(|(.., is_there)| *is_there)
+        .map(|(id, name, _)| (id, name))
+        .collect();
+    page.render()
+}
+
+fn policy() -> String {
+    let hash = STANDARD.encode(Sha256::digest(SCRIPT.as_bytes()));
+    format!(
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{hash}'; \
+         base-uri 'none'; form-action 'none'"
+    )
+}
+
+fn facts(report: &Report<'_>) -> Vec<String> {
+    let mut facts = Vec::new();
+    let runs = report.runs().count();
+    facts.push(format!("{runs} {}", if runs == 1 { "run" } else { "runs" }));
+    let mut hosts: Vec<&str> =
+        report.shown.iter().map(|source| source.results.manifest.host.as_str()).collect();
+    hosts.dedup();
+    facts.push(hosts.join("; "));
+    if let [source] = report.shown.as_slice() {
+        let manifest = &source.results.manifest;
+        facts.extend(manifest.qemu.as_ref().map(|version| format!("QEMU {version}")));
+        facts.push(manifest.started.clone());
+    }
+    if report.sources.len() > 1 {
+        facts.push(format!("{} result files", report.sources.len()));
+    }
+    facts
+}
+
+fn cards(setting: &Setting<'_>, colours: &Colours) -> Vec<Card> {
+    let total = setting.total().figure();
+    let card = |arm: &super::Arm<'_>| {
+        let sample = arm.sample(total);
+        let detail = match sample {
+            Some(sample) if sample.min != sample.max => {
+                format!(
+                    "{} to {}, {} runs",
+                    duration(sample.min),
+                    duration(sample.max),
+                    sample.count
+                )
+            }
+            Some(sample) if sample.count > 1 => format!("the same in {} runs", sample.count),
+            Some(_) => "1 run".into(),
+            None => "no total".into(),
+        };
+        Card {
+            name: arm.name.clone(),
+            colour: colours.get(&arm.name),
+            figure: sample.map_or_else(|| grid::NONE.into(), |sample| duration(sample.median)),
+            detail,
+            change: match (setting.change(arm, total), setting.baseline()) {
+                (Some(change), Some(baseline)) => {
+                    format!("{change} against {}", baseline.name)
+                }
+                _ => String::new(),
+            },
+        }
+    };
+    setting.arms.iter().map(card).collect()
+}
+
+fn cards_note(setting: &Setting<'_>) -> String {
+    let what = match setting.clock {
+        Clock::Icount => " Work in instructions, 1 ns each: not how long it takes.",
+        Clock::Host => " Times of an emulator: no measure of performance.",
+        Clock::Counter => "",
+    };
+    format!("Median {}, {}, {}.{what}", setting.total().name(), setting.name(), setting.kind())
+}
+
+fn scaling(settings: &[&Setting<'_>], colours: &Colours) -> Option<Sweep> {
+    let total = grid::sweep_total(settings);
+    let names = grid::arm_names(settings);
+    let fits = grid::fits(settings);
+    let curve = |fit: &Fit| {
+        let [a, b, c] = [fit.constant, fit.linear, fit.quadratic].map(|part| part.value);
+        move |cpus: f64| a + b * cpus + c * cpus * cpus
+    };
+    let curves: Vec<_> = fits.iter().map(|(name, fit)| (name.clone(), curve(fit))).collect();
+    let series = names.iter().map(|name| {
+        let mut points = Vec::new();
+        let mut medians = Vec::new();
+        for setting in settings {
+            let Some(arm) = setting.arms.iter().find(|arm| arm.name == *name) else { continue };
+            for run in arm.good() {
+                if let Some(ns) = total.figure()(run) {
+                    let title = format!("{name}, {} CPUs: {}", run.cpus, duration(ns));
+                    points.push((f64::from(run.cpus), ns as f64, title));
+                }
+            }
+            if let Some(sample) = arm.sample(total.figure()) {
+                medians.push((f64::from(setting.cpus), sample.median as f64));
+            }
+        }
+        let curve = match curves.iter().find(|(fitted, _)| fitted == name) {
+            Some((_, curve)) => Curve::Of(curve),
+            None => Curve::Through(medians),
+        };
+        SeriesData { name, colour: colours.get(name), points, curve }
+    });
+    let kind = settings.first().map(|setting| setting.kind()).unwrap_or_default();
+    let chart = chart(Data {
+        description: format!(
+            "{} over the number of CPUs for {}; the figures are in the table below",
+            total.name(),
+            names.join(", ")
+        ),
+        x_name: "CPUs",
+        y_name: total.name(),
+        x_labels: None,
+        from_zero: true,
+        series: series.collect(),
+    })?;
+    Some(Sweep { name: kind, chart, table: grid::sweep(settings), fits: grid::fit_table(&fits) })
+}
+
+fn trend_view(trend: &Trend, colours: &Colours) -> TrendView {
+    let place = |index: usize| index as f64;
+    let series = trend.arms.iter().map(|(name, figures)| {
+        let found =
+            figures.iter().enumerate().filter_map(|(index, sample)| Some((index, (*sample)?)));
+        let found: Vec<_> = found.collect();
+        let start = |index: usize| trend.starts.get(index).map_or("", String::as_str);
+        let point = |(index, sample): &(usize, super::Sample)| {
+            let title = format!("{name}, {}: {sample}", start(*index));
+            (place(*index), sample.median as f64, title)
+        };
+        let through = found.iter().map(|(index, sample)| (place(*index), sample.median as f64));
+        SeriesData {
+            name,
+            colour: colours.get(name),
+            points: found.iter().map(point).collect(),
+            curve: Curve::Through(through.collect()),
+        }
+    });
+    // As many dates as there is room for.
+    let every = trend.starts.len().div_ceil(8).max(1);
+    let day = |start: &String| start.get(..10).unwrap_or(start).to_owned();
+    let labels = trend.starts.iter().enumerate().step_by(every);
+    let chart = chart(Data {
+        description: format!(
+            "{} over time, {}; the figures are in the table below",
+            trend.total.name(),
+            trend.setting
+        ),
+        x_name: "day of the measurement",
+        y_name: trend.total.name(),
+        x_labels: Some(labels.map(|(index, start)| (place(index), day(start))).collect()),
+        from_zero: false,
+        series: series.collect(),
+    });
+    TrendView { name: trend.setting.clone(), chart, table: grid::trend(trend) }
+}
+
+fn timelines(report: &Report<'_>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (number, setting) in report.settings.iter().enumerate() {
+        let typical = setting.arms.iter().filter_map(|arm| Some((arm, arm.typical()?)));
+        let typical: Vec<_> = typical.collect();
+        let end = typical.iter().filter_map(|(_, run)| panel::length(run)).max().unwrap_or(0);
+        let panels: Vec<Panel> =
+            typical.iter().filter_map(|(arm, run)| panel::panel(&arm.name, run, end)).collect();
+        if !panels.is_empty() {
+            groups.push(Group {
+                id: format!("timelines-{number}"),
+                name: setting.name(),
+                kind: setting.kind(),
+                open: false,
+                panels,
+            });
+        }
+    }
+    if let Some(last) = groups.last_mut() {
+        last.open = true;
+    }
+    groups
+}
+
+/// For each setting where the time goes, and its phases.
+fn phases(report: &Report<'_>, colours: &Colours) -> Vec<Grid> {
+    let tables = |setting| [grid::shares(setting, colours), grid::phases(setting, colours)];
+    report.settings.iter().flat_map(tables).flatten().collect()
+}
+
+fn failures(report: &Report<'_>) -> Vec<FailureView> {
+    let failed = report.runs().filter(|run| !run.ok || run.failed_cpus().next().is_some());
+    let view = |run: &crate::results::Run| {
+        let (cause, console) = match &run.failure {
+            Some(failure) => {
+                (format!("{}: {}", failure.kind, failure.detail), failure.console_tail.join("\n"))
+            }
+            None if run.ok => {
+                ("the run went as it was to, with CPUs that failed".into(), String::new())
+            }
+            None => ("the run failed, and its file does not say why".into(), String::new()),
+        };
+        let cpus = run.failed_cpus().map(|cpu| format!("CPU {}: {}", cpu.cpu, cpu.outcome));
+        FailureView {
+            title: format!(
+                "{}, {} CPUs, {}, {} clock",
+                run.arm,
+                run.cpus,
+                run.accel,
+                run.clock.name()
+            ),
+            cause,
+            cpus: cpus.collect(),
+            console,
+        }
+    };
+    failed.map(view).collect()
+}
+
+fn publication(published: &crate::published::Published) -> Publication {
+    let totals = grid::published_totals(&published.measurements);
+    let exits = published.measurements.iter().filter_map(grid::published_exits);
+    Publication {
+        source: published.source.clone(),
+        remarks: published.remarks.clone().unwrap_or_default(),
+        tables: std::iter::once(totals).chain(exits).collect(),
+    }
+}
+
+/// What a manifest says, for people.
+pub fn manifest_facts(source: &Source) -> Vec<(String, String)> {
+    let manifest = &source.results.manifest;
+    let mut facts: Vec<(String, String)> = Vec::new();
+    let mut fact = |key: &str, value: &str| facts.push((key.to_owned(), value.to_owned()));
+    fact("started", &manifest.started);
+    fact("machine", &manifest.host);
+    fact("accelerator", &manifest.accel);
+    if let Some(qemu) = &manifest.qemu {
+        fact("QEMU", qemu);
+    }
+    fact("Linux", &manifest.base.version);
+    if let Some(sha256) = &manifest.base.sha256 {
+        fact("its SHA-256", sha256);
+    }
+    if let Some(series) = &manifest.series {
+        fact("series", &format!("{}, {} patches", series.name, series.patches.len()));
+        fact("its SHA-256", &series.sha256);
+    }
+    if let Some(sha256) = &manifest.config_sha256 {
+        fact("configuration, SHA-256", sha256);
+    }
+    for (tool, version) in &manifest.toolchain {
+        fact(tool, version);
+    }
+    for (key, value) in &manifest.meta {
+        fact(key, value);
+    }
+    facts
+}
+
+fn source_view(source: &Source) -> SourceView {
+    let manifest = &source.results.manifest;
+    SourceView {
+        name: source.name.clone(),
+        command: manifest.command.clone(),
+        facts: manifest_facts(source),
+        patches: manifest.series.as_ref().map(|series| series.patches.clone()).unwrap_or_default(),
+    }
+}

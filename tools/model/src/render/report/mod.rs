@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Results of one or several commands as a report: for a browser ([`html`]), a mail
+//! ([`markdown`]), a spreadsheet ([`csv`]) or a program ([`merge`]).
+//!
+//! Runs that may be compared stand together in a [`Setting`]: same number of CPUs, same
+//! accelerator, same clock. In it each [`Arm`] has all its runs.
+
+mod chart;
+pub mod csv;
+pub mod grid;
+pub mod html;
+pub mod markdown;
+pub mod merge;
+mod panel;
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::duration::duration;
+use crate::inference::{Difference, Interval};
+use crate::published::Published;
+use crate::results::{Clock, ReadError, Results, Run};
+use crate::timeline::Phase;
+
+/// A results file, or a part of a merged one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// Its name, for people.
+    pub name: String,
+    /// What it says.
+    pub results: Results,
+    /// The whole of it, with what this version does not know.
+    raw: Value,
+}
+
+impl Source {
+    /// Reads a results file. One that [`merge::json`] wrote gives a source for each that it was
+    /// made of.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Results::from_json`].
+    pub fn read(name: &str, text: &str) -> Result<Vec<Self>, ReadError> {
+        let results = Results::from_json(text)?;
+        let raw: Value = serde_json::from_str(text).map_err(ReadError::Json)?;
+        let whole = Self { name: name.into(), results, raw };
+        Ok(merge::split(&whole).unwrap_or_else(|| vec![whole]))
+    }
+
+    /// What `faults` found, case by case: its runs are of that and are not compared as if they were
+    /// repeats of each other. Empty for other results.
+    pub fn cases(&self) -> &[Value] {
+        self.raw.get("cases").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// The runs that may be compared.
+    fn comparable(&self) -> &[Run] {
+        if self.cases().is_empty() { &self.results.runs } else { &[] }
+    }
+
+    /// A source of results that were not read from a file.
+    pub fn new(name: &str, results: Results) -> Self {
+        let raw = serde_json::to_value(&results).unwrap_or_default();
+        Self { name: name.into(), results, raw }
+    }
+}
+
+/// How sources stand to each other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Side by side: the arms of all of them are compared.
+    #[default]
+    Compare,
+    /// One after the other: the same was run again and again. The last one is shown in full, the
+    /// others in the trend.
+    Trend,
+}
+
+/// What a report is made of.
+#[derive(Debug, Clone)]
+pub struct Report<'a> {
+    /// All sources; for [`Mode::Trend`] in the order in which they were started.
+    pub sources: Vec<&'a Source>,
+    /// Those that are shown in full.
+    pub shown: Vec<&'a Source>,
+    /// What is compared, by number of CPUs.
+    pub settings: Vec<Setting<'a>>,
+    /// One for each setting and arm that several sources have, oldest first.
+    pub trend: Vec<Trend>,
+    /// What others have published.
+    pub published: &'a [Published],
+}
+
+/// Runs that may be compared.
+#[derive(Debug, Clone)]
+pub struct Setting<'a> {
+    /// Possible CPUs.
+    pub cpus: u32,
+    /// `tcg`, `kvm` or `none`.
+    pub accel: &'a str,
+    /// What the figures are counted in.
+    pub clock: Clock,
+    /// Physical CPUs below a guest, where they are known.
+    pub pcpus: Option<u64>,
+    /// How the CPUs are laid out, if not by QEMU's default.
+    pub topology: Option<&'a str>,
+    /// The arms, in the order in which they first ran.
+    pub arms: Vec<Arm<'a>>,
+}
+
+/// All runs of one arm in one setting.
+#[derive(Debug, Clone)]
+pub struct Arm<'a> {
+    /// Its name, with what tells it from others of the same name.
+    pub name: String,
+    /// The runs in the order in which they were made.
+    pub runs: Vec<&'a Run>,
+    /// What the arm is called by itself, which gives it its place among the colours.
+    key: (usize, &'a str, Option<&'a str>),
+}
+
+/// A few figures of the same thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sample {
+    /// How many.
+    pub count: usize,
+    /// The smallest, in nanoseconds.
+    pub min: u64,
+    /// The middle one; the mean of the two middle ones where their number is even.
+    pub median: u64,
+    /// The largest.
+    pub max: u64,
+}
+
+impl Sample {
+    /// The sample of those figures; `None` if there are none.
+    pub fn of(figures: impl IntoIterator<Item = u64>) -> Option<Self> {
+        let mut figures: Vec<u64> = figures.into_iter().collect();
+        figures.sort_unstable();
+        let middle = figures.len() / 2;
+        let upper = *figures.get(middle)?;
+        let median = match figures.len() % 2 {
+            1 => upper,
+            _ => u64::midpoint(*figures.get(middle - 1)?, upper),
+        };
+        Some(Self { count: figures.len(), min: *figures.first()?, median, max: *figures.last()? })
+    }
+}
+
+/// For people: the median, and the range where the figures differ.
+impl std::fmt::Display for Sample {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&duration(self.median))?;
+        match self.min == self.max {
+            true => Ok(()),
+            false => write!(f, " ({} to {})", duration(self.min), duration(self.max)),
+        }
+    }
+}
+
+/// A figure of every run.
+pub type Figure = fn(&Run) -> Option<u64>;
+
+/// How the time of a whole bring-up is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Total {
+    /// From the first kick to the last CPU active.
+    Timeline,
+    /// Between the log's two lines.
+    Log,
+}
+
+impl Total {
+    /// How to take it from a run.
+    pub fn figure(self) -> Figure {
+        match self {
+            Self::Timeline => |run| run.bringup_ns,
+            Self::Log => |run| run.smp_ns,
+        }
+    }
+
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Timeline => "total by the timeline",
+            Self::Log => "total by the log's smp: lines",
+        }
+    }
+}
+
+impl<'a> Arm<'a> {
+    /// A figure of the runs that went well.
+    pub fn sample(&self, figure: Figure) -> Option<Sample> {
+        Sample::of(self.good().filter_map(figure))
+    }
+
+    /// The spread over the runs of a phase's median over the CPUs.
+    pub fn phase(&self, phase: Phase) -> Option<Sample> {
+        Sample::of(self.good().filter_map(|run| Some(run.phases.get(phase)?.median)))
+    }
+
+    /// The runs that went well.
+    pub fn good(&self) -> impl Iterator<Item = &'a Run> {
+        self.runs.iter().copied().filter(|run| run.ok)
+    }
+
+    /// How many runs failed.
+    pub fn failed(&self) -> usize {
+        self.runs.len() - self.good().count()
+    }
+
+    /// The run that is shown for all of them: the one with the median total, of those that went
+    /// well; else the first that has rows at all.
+    pub fn typical(&self) -> Option<&'a Run> {
+        let total = |run: &&Run| run.bringup_ns.or(run.smp_ns);
+        let mut good: Vec<&Run> = self.good().filter(|run| !run.per_cpu.is_empty()).collect();
+        good.sort_by_key(total);
+        let middle = good.get(good.len().saturating_sub(1) / 2).copied();
+        middle.or_else(|| self.runs.iter().copied().find(|run| !run.per_cpu.is_empty()))
+    }
+}
+
+impl<'a> Setting<'a> {
+    /// The total that all arms have: by the timeline if they have one, else by the log.
+    pub fn total(&self) -> Total {
+        let has = |arm: &Arm<'_>| {
+            arm.sample(Total::Timeline.figure()).is_some() || arm.good().next().is_none()
+        };
+        if self.arms.iter().all(has) { Total::Timeline } else { Total::Log }
+    }
+
+    /// The arm that others are compared with: `base` or what is like it, else the first.
+    pub fn baseline(&self) -> Option<&Arm<'a>> {
+        let named = |name: &str| self.arms.iter().find(|arm| arm.key.1 == name);
+        named("base").or_else(|| named("pristine")).or_else(|| self.arms.first())
+    }
+
+    /// How `figure` differs in `arm` from the baseline; `None` for the baseline itself, and for
+    /// figures that are no measure.
+    pub fn change(&self, arm: &Arm<'_>, figure: Figure) -> Option<Change> {
+        let baseline = self.baseline()?;
+        if baseline.key == arm.key || self.clock == Clock::Host {
+            return None;
+        }
+        let samples = |arm: &Arm<'_>| -> Vec<f64> {
+            arm.good().filter_map(figure).map(|ns| ns as f64).collect()
+        };
+        let difference = Difference::of(&samples(baseline), &samples(arm), SEED)?;
+        let percent = |ratio: f64| (ratio - 1.0) * 100.0;
+        // Instructions that are counted repeat exactly: there is nothing to draw conclusions about.
+        let lots = |_: &Interval| self.clock == Clock::Counter;
+        let interval = difference.interval.filter(lots);
+        Some(Change {
+            percent: percent(difference.ratio),
+            interval: interval.map(|it| (percent(it.low), percent(it.high))),
+            p: interval.map(|_| difference.p),
+        })
+    }
+
+    /// For people: what the setting is.
+    pub fn name(&self) -> String {
+        let mut name = format!("{} CPUs", self.cpus);
+        if let Some(pcpus) = self.pcpus {
+            name.push_str(&format!(" on {pcpus} physical ones"));
+        }
+        if let Some(topology) = self.topology {
+            name.push_str(&format!(" ({topology})"));
+        }
+        name
+    }
+
+    /// For people: what the figures are of.
+    pub fn kind(&self) -> String {
+        let accel = if self.accel == "none" { "hardware" } else { self.accel };
+        format!("{accel}, {} clock", self.clock.name())
+    }
+
+    fn key(&self) -> (&'a str, Clock, Option<u64>, Option<&'a str>, u32) {
+        (self.accel, self.clock, self.pcpus, self.topology, self.cpus)
+    }
+}
+
+/// What the statistics draw their lots from: the same report each time.
+const SEED: u64 = 1;
+
+/// How an arm differs from the baseline.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Change {
+    /// Of the medians, in percent.
+    pub percent: f64,
+    /// Where it lies, in percent; `None` for fewer than three runs and for counted instructions.
+    pub interval: Option<(f64, f64)>,
+    /// How likely so large a difference is by chance; `None` as for the interval.
+    pub p: Option<f64>,
+}
+
+/// For people, as `−59 % (−61 to −57 %, p = 0.008)`.
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&signed_percent(self.percent))?;
+        if let (Some((low, high)), Some(p)) = (self.interval, self.p) {
+            let low = signed_percent(low);
+            let low = low.strip_suffix(" %").unwrap_or(&low);
+            write!(f, " ({low} to {}, p = {p:.3})", signed_percent(high))?;
+        }
+        Ok(())
+    }
+}
+
+/// A change for people, as `+3.1 %`.
+pub fn signed_percent(change: f64) -> String {
+    let decimals = if change.abs() < 9.95 { 1 } else { 0 };
+    let text = format!("{change:+.decimals$} %");
+    if text.chars().all(|char| !('1'..='9').contains(&char)) {
+        return "±0 %".into();
+    }
+    // The real minus, which is as wide as the plus.
+    text.replace('-', "\u{2212}")
+}
+
+/// The same arm in the same setting, by the time of its runs.
+#[derive(Debug, Clone)]
+pub struct Trend {
+    /// The setting's name and kind.
+    pub setting: String,
+    /// What is taken.
+    pub total: Total,
+    /// For each source its start; oldest first.
+    pub starts: Vec<String>,
+    /// The arms, each with a figure for each source that has one.
+    pub arms: Vec<(String, Vec<Option<Sample>>)>,
+}
+
+impl<'a> Report<'a> {
+    /// Arranges the runs of `sources`.
+    pub fn new(sources: &'a [Source], mode: Mode, published: &'a [Published]) -> Self {
+        let mut all: Vec<&Source> = sources.iter().collect();
+        if mode == Mode::Trend {
+            // RFC 3339 in UTC sorts as text.
+            all.sort_by(|a, b| a.results.manifest.started.cmp(&b.results.manifest.started));
+        }
+        let shown = match mode {
+            Mode::Compare => all.clone(),
+            Mode::Trend => all.last().copied().into_iter().collect(),
+        };
+        let settings = settings(&shown);
+        let trend = if mode == Mode::Trend { trends(&all) } else { Vec::new() };
+        Self { sources: all, shown, settings, trend, published }
+    }
+
+    /// What must be known about the clocks that occur.
+    pub fn cautions(&self) -> Vec<&'static str> {
+        let clocks: BTreeSet<Clock> = self.settings.iter().map(|setting| setting.clock).collect();
+        clocks.into_iter().filter_map(Clock::caution).collect()
+    }
+
+    /// Settings that differ only in the number of CPUs, where there are several.
+    pub fn sweeps(&self) -> Vec<Vec<&Setting<'a>>> {
+        let same = |a: &&Setting<'_>, b: &&Setting<'_>| {
+            (a.accel, a.clock, a.pcpus, a.topology) == (b.accel, b.clock, b.pcpus, b.topology)
+        };
+        let settings: Vec<&Setting<'_>> = self.settings.iter().collect();
+        settings.chunk_by(same).filter(|chunk| chunk.len() > 1).map(<[_]>::to_vec).collect()
+    }
+
+    /// All runs that are shown.
+    pub fn runs(&self) -> impl Iterator<Item = &'a Run> + use<'_, 'a> {
+        self.shown.iter().flat_map(|source| source.comparable())
+    }
+
+    /// The heading: the kernel and what was done with it.
+    pub fn heading(&self) -> String {
+        let versions: BTreeSet<&str> =
+            self.shown.iter().map(|source| source.results.manifest.base.version.as_str()).collect();
+        let versions: Vec<&str> = versions.into_iter().collect();
+        format!("arm64 CPU bring-up, Linux {}", versions.join(", "))
+    }
+}
+
+/// Physical CPUs below the guest; a field that not every version has.
+fn pcpus(run: &Run) -> Option<u64> {
+    serde_json::to_value(run.kvm.as_ref()?).ok()?.get("pcpus")?.as_u64()
+}
+
+fn settings<'a>(sources: &[&'a Source]) -> Vec<Setting<'a>> {
+    let mut settings: Vec<Setting<'a>> = Vec::new();
+    for (number, source) in sources.iter().enumerate() {
+        for run in source.comparable() {
+            let pcpus = pcpus(run);
+            let topology = run.topology.as_deref();
+            let key = (run.accel.as_str(), run.clock, pcpus, topology, run.cpus);
+            let index = settings.iter().position(|setting| setting.key() == key);
+            let index = index.unwrap_or_else(|| {
+                let (cpus, accel, clock) = (run.cpus, run.accel.as_str(), run.clock);
+                settings.push(Setting { cpus, accel, clock, pcpus, topology, arms: Vec::new() });
+                settings.len() - 1
+            });
+            let Some(setting) = settings.get_mut(index) else { continue };
+            let key = (number, run.arm.as_str(), run.firmware.as_deref());
+            match setting.arms.iter_mut().find(|arm| arm.key == key) {
+                Some(arm) => arm.runs.push(run),
+                None => setting.arms.push(Arm { name: run.arm.clone(), runs: vec![run], key }),
+            }
+        }
+    }
+    settings.sort_by_key(Setting::key);
+    for setting in &mut settings {
+        tell_apart(&mut setting.arms, sources);
+    }
+    settings
+}
+
+/// Gives arms of the same name what they differ in.
+fn tell_apart(arms: &mut [Arm<'_>], sources: &[&Source]) {
+    let keys: Vec<_> = arms.iter().map(|arm| arm.key).collect();
+    for arm in arms {
+        let (source, name, firmware) = arm.key;
+        let others = || keys.iter().filter(|key| key.1 == name);
+        if others().any(|key| key.2 != firmware) {
+            arm.name.push_str(&format!(", {}", firmware.unwrap_or("own firmware")));
+        }
+        if others().any(|key| key.0 != source)
+            && let Some(source) = sources.get(source)
+        {
+            arm.name.push_str(&format!(" ({})", source.name));
+        }
+    }
+}
+
+fn trends(sources: &[&Source]) -> Vec<Trend> {
+    let starts: Vec<String> =
+        sources.iter().map(|source| source.results.manifest.started.clone()).collect();
+    let each: Vec<Vec<Setting<'_>>> = sources.iter().map(|source| settings(&[source])).collect();
+    let mut keys: Vec<_> = each.iter().flatten().map(Setting::key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let mut trends = Vec::new();
+    for key in keys {
+        let found: Vec<Option<&Setting<'_>>> = each
+            .iter()
+            .map(|settings| settings.iter().find(|setting| setting.key() == key))
+            .collect();
+        let Some(last) = found.iter().rev().find_map(|setting| *setting) else { continue };
+        let total = last.total();
+        let mut names: Vec<&str> = Vec::new();
+        for arm in found.iter().flatten().flat_map(|setting| &setting.arms) {
+            if !names.contains(&arm.name.as_str()) {
+                names.push(&arm.name);
+            }
+        }
+        let arms: Vec<(String, Vec<Option<Sample>>)> = names
+            .into_iter()
+            .map(|name| {
+                let figure = |setting: &Option<&Setting<'_>>| {
+                    let arm = (*setting)?.arms.iter().find(|arm| arm.name == name)?;
+                    arm.sample(total.figure())
+                };
+                (name.to_owned(), found.iter().map(figure).collect())
+            })
+            .filter(|(_, figures): &(String, Vec<Option<Sample>>)| {
+                figures.iter().flatten().count() > 1
+            })
+            .collect();
+        if !arms.is_empty() {
+            let setting = format!("{}, {}", last.name(), last.kind());
+            trends.push(Trend { setting, total, starts: starts.clone(), arms });
+        }
+    }
+    trends
+}

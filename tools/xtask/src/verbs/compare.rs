@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! `cargo xtask compare`: two results files.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::Result;
+use bringup_model::bench::Figure;
+use bringup_model::compare::{Pair, compare};
+use bringup_model::render;
+use bringup_model::results::Results;
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
+
+use crate::context::Context;
+use crate::error::Failure;
+
+/// Say how one results file differs from another
+///
+/// Arms of the same name are compared, or the only arm of each file. It refuses what cannot be
+/// compared: another clock, accelerator, firmware, CPU count or layout.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// The results to compare with
+    #[arg(value_name = "A")]
+    a: Utf8PathBuf,
+    /// The results that may be better or worse
+    #[arg(value_name = "B")]
+    b: Utf8PathBuf,
+    /// Compare this arm of A with that of B; may be given several times
+    #[arg(long, value_name = "A:B", value_parser = arms)]
+    arm: Vec<(String, String)>,
+    /// Fail if the total of B is longer than that of A by more than this
+    #[arg(long, value_name = "PCT")]
+    bound: Option<Bound>,
+    /// Where resampling starts from
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+}
+
+/// How much longer something may take: 0.05 for `5%` or `5`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bound(pub f64);
+
+impl FromStr for Bound {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.strip_suffix('%').unwrap_or(text).trim_end();
+        match number.parse::<f64>() {
+            Ok(percent) if percent.is_finite() && percent >= 0.0 => Ok(Self(percent / 100.0)),
+            _ => Err(format!("`{text}` is no percentage, as `5%` or `2.5`")),
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} %", (self.0 * 1e6).round() / 1e4)
+    }
+}
+
+/// `A:B`, or one name for both.
+fn arms(text: &str) -> Result<(String, String), String> {
+    let (a, b) = text.split_once(':').unwrap_or((text, text));
+    if a.is_empty() || b.is_empty() {
+        return Err(format!("`{text}` is not ARM_OF_A:ARM_OF_B"));
+    }
+    Ok((a.to_owned(), b.to_owned()))
+}
+
+impl Compare {
+    /// Runs the verb.
+    pub fn run(self, _: &Context) -> Result<()> {
+        let (a, b) = (read(&self.a)?, read(&self.b)?);
+        let pairs = compare(&a.runs, &b.runs, &self.arm, self.seed).map_err(|why| {
+            Failure::Usage(format!("{} and {} cannot be compared: {why}", self.a, self.b))
+        })?;
+        print!("{}", render::bench::comparison(&pairs));
+        match self.bound {
+            Some(bound) => judge(&pairs, bound),
+            None => Ok(()),
+        }
+    }
+}
+
+fn read(file: &Utf8Path) -> Result<Results> {
+    let text = fs_err::read_to_string(file).map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok(Results::from_json(&text)
+        .map_err(|error| Failure::Usage(format!("{file}: {:#}", anyhow::Error::from(error))))?)
+}
+
+/// Success if no total got longer by more than `bound` for certain.
+fn judge(pairs: &[Pair], bound: Bound) -> Result<()> {
+    let shown = |pair: &Pair| format!("{} with {}", pair.arms(), pair.machine);
+    let has_total = |pair: &&Pair| {
+        pair.rows.iter().any(|row| row.figure == pair.total && row.difference.is_some())
+    };
+    if let Some(pair) = pairs.iter().find(|pair| !has_total(pair)) {
+        let text = format!("{}: no {} in both, so nothing to judge", shown(pair), Figure::Total);
+        return Err(Failure::Usage(text).into());
+    }
+    let worse: Vec<String> =
+        pairs.iter().filter(|pair| pair.regression(bound.0).is_some()).map(shown).collect();
+    if worse.is_empty() {
+        println!("no total got longer by more than {bound}");
+        return Ok(());
+    }
+    Err(Failure::Check(format!("longer by more than {bound}: {}", worse.join(", "))).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_percentages() {
+        assert_eq!("5%".parse(), Ok(Bound(0.05)));
+        assert_eq!("2.5".parse::<Bound>().unwrap().to_string(), "2.5 %");
+        assert_eq!("7 %".parse::<Bound>().unwrap().to_string(), "7 %");
+        for text in ["", "%", "-1", "five", "inf", "NaN"] {
+            assert!(text.parse::<Bound>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn arms_are_pairs() {
+        assert_eq!(arms("p0:p1"), Ok(("p0".into(), "p1".into())));
+        assert_eq!(arms("p1"), Ok(("p1".into(), "p1".into())));
+        assert!(arms(":p1").is_err());
+    }
+}

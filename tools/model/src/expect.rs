@@ -153,12 +153,12 @@ impl Situation<'_> {
             // The base kernel turns it away and keeps no record of that. A CPU that arrives only to
             // be parked or to die may be told either way.
             if self.kernel == Kernel::Base || in_kernel != Outcome::Online {
-                outcomes.extend([Outcome::NeverArrived, in_kernel]);
-                outcomes
-                    .retain(|outcome| *outcome != Outcome::Online || arrival == Arrival::Doubtful);
+                outcomes.push(Outcome::NeverArrived);
+                if in_kernel != Outcome::Online && !outcomes.contains(&in_kernel) {
+                    outcomes.push(in_kernel);
+                }
             }
         }
-        outcomes.dedup();
         Fate::Outcomes(outcomes)
     }
 
@@ -426,7 +426,7 @@ mod tests {
         insta::assert_snapshot!(text, @r"
         never: never-arrived | never-arrived
         late,arg=100: online | online
-        late,arg=9000: online or late | late or never-arrived
+        late,arg=9000: online or late | online or late or never-arrived
         late,arg=45000: late | late or never-arrived
         ctx-zero: online | online
         ctx-garbage: online | online

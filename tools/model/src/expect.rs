@@ -50,8 +50,12 @@ const MS: u64 = 1_000_000;
 const NO_52BIT_VA: &str = "no-52bit-va";
 const NO_GRANULE: &str = "no-granule";
 
-/// What the kernel makes of PSCI's DENIED.
+/// Errors of the kernel, as the timeline has them.
 const EPERM: i32 = -1;
+const EINVAL: i32 = -22;
+const EOPNOTSUPP: i32 = -95;
+const EALREADY: i32 = -114;
+const EINPROGRESS: i32 = -115;
 
 /// The log's complaint about a context ID that is not the CPU's: one line with all of these.
 const WRONG_CONTEXT_ID: [&str; 2] = ["[Firmware Bug]", "context ID"];
@@ -125,7 +129,7 @@ impl Situation<'_> {
         for kind in fault::of(self.faults, cpu) {
             match kind {
                 Kind::Never => outcomes.push(Outcome::NeverArrived),
-                Kind::OnError(error) => outcomes.push(self.refused(error)),
+                Kind::OnError(error) => outcomes.extend(self.refused(error)),
                 Kind::No52BitVa => in_kernel = Outcome::Parked(NO_52BIT_VA.into()),
                 Kind::NoGranule => in_kernel = Outcome::Parked(NO_GRANULE.into()),
                 Kind::DieEarly => in_kernel = Outcome::Died(String::new()),
@@ -149,26 +153,31 @@ impl Situation<'_> {
             // The base kernel turns it away and keeps no record of that. A CPU that arrives only to
             // be parked or to die may be told either way.
             if self.kernel == Kernel::Base || in_kernel != Outcome::Online {
-                outcomes.extend([Outcome::NeverArrived, in_kernel]);
-                outcomes
-                    .retain(|outcome| *outcome != Outcome::Online || arrival == Arrival::Doubtful);
+                outcomes.push(Outcome::NeverArrived);
+                if in_kernel != Outcome::Online && !outcomes.contains(&in_kernel) {
+                    outcomes.push(in_kernel);
+                }
             }
         }
-        outcomes.dedup();
         Fate::Outcomes(outcomes)
     }
 
-    /// The outcome of a CPU whose `CPU_ON` answers this error.
-    fn refused(&self, error: i32) -> Outcome {
-        const ALREADY_ON: i32 = -4;
-        match error {
-            // It may be alive from an earlier attempt; this one is not, and never arrives.
-            ALREADY_ON if self.kernel == Kernel::Patched => Outcome::NeverArrived,
-            // As the kernel's psci_to_linux_errno() has it: EOPNOTSUPP, EPERM, EINVAL.
-            -1 => Outcome::KickError(-95),
-            -3 => Outcome::KickError(EPERM),
-            _ => Outcome::KickError(-22),
-        }
+    /// The outcomes of a CPU whose `CPU_ON` answers this error.
+    fn refused(&self, error: i32) -> Vec<Outcome> {
+        // As the kernel's psci_to_linux_errno() has it.
+        let errno = match (error, self.kernel) {
+            (-1, _) => EOPNOTSUPP,
+            (-3, _) => EPERM,
+            // No errors in themselves: the CPU may be on its way. This one is not.
+            (-4, Kernel::Patched) => {
+                return vec![Outcome::KickError(EALREADY), Outcome::NeverArrived];
+            }
+            (-5, Kernel::Patched) => {
+                return vec![Outcome::KickError(EINPROGRESS), Outcome::NeverArrived];
+            }
+            _ => EINVAL,
+        };
+        vec![Outcome::KickError(errno)]
     }
 
     /// The least and the most time from the end of the call to the CPU's entry, in nanoseconds.
@@ -195,7 +204,8 @@ impl Situation<'_> {
         let timeout = timeout_ns(self.kernel);
         if max < timeout / 5 * 4 {
             Arrival::InTime
-        } else if min > timeout / 4 * 5 {
+        } else if min > timeout * 4 {
+            // Not less: while CPUs come up the kernel's clock counts ticks, and is slow on a busy host.
             Arrival::TooLate
         } else {
             Arrival::Doubtful
@@ -393,7 +403,7 @@ mod tests {
             "never",
             "late,arg=100",
             "late,arg=9000",
-            "late,arg=15000",
+            "late,arg=45000",
             "ctx-zero",
             "ctx-garbage",
             "ctx-swap,arg=2",
@@ -416,15 +426,15 @@ mod tests {
         insta::assert_snapshot!(text, @r"
         never: never-arrived | never-arrived
         late,arg=100: online | online
-        late,arg=9000: online or late | late or never-arrived
-        late,arg=15000: late | late or never-arrived
+        late,arg=9000: online or late | online or late or never-arrived
+        late,arg=45000: late | late or never-arrived
         ctx-zero: online | online
         ctx-garbage: online | online
         ctx-swap,arg=2: online | online
         on-error,arg=-1: kick-error(-95) | kick-error(-95)
         on-error,arg=-2: kick-error(-22) | kick-error(-22)
         on-error,arg=-3: kick-error(-1) | kick-error(-1)
-        on-error,arg=-4: never-arrived | kick-error(-22)
+        on-error,arg=-4: kick-error(-114) or never-arrived | kick-error(-22)
         on-block,arg=5: online | online
         no-52bit-va: parked(no-52bit-va) | parked(no-52bit-va)
         no-granule: parked(no-granule) | parked(no-granule)
@@ -437,7 +447,7 @@ mod tests {
     fn faults_add_up() {
         let none = Profile::none();
         let faults = faults(&[
-            "cpu=1,kind=late,arg=15000",
+            "cpu=1,kind=late,arg=45000",
             "cpu=1,kind=no-granule",
             "cpu=3,kind=ctx-zero",
             "cpu=3,kind=on-block,arg=20",
@@ -447,9 +457,9 @@ mod tests {
             fates(&both),
             "boot, late or never-arrived or parked(no-granule), online, online"
         );
-        assert_eq!(both.settle_ms(), 15_500);
+        assert_eq!(both.settle_ms(), 45_500);
         assert_eq!(both.context_complaints(), 1);
-        let slow = Profile::parse("x", "description = \"\"\nlatency_ms = 20000\n").unwrap();
+        let slow = Profile::parse("x", "description = \"\"\nlatency_ms = 50000\n").unwrap();
         assert_eq!(fates(&situation(&slow, &[])), "boot, late, late, late");
     }
 

@@ -95,7 +95,7 @@ pub fn cases() -> Vec<Case> {
         Kind::Never,
         Kind::Late(100),
         Kind::Late(3000),
-        Kind::Late(15_000),
+        Kind::Late(45_000),
         Kind::CtxZero,
         Kind::CtxGarbage,
         Kind::CtxSwap(6),
@@ -139,13 +139,13 @@ pub fn cases() -> Vec<Case> {
     cases.push(Case::new("every secondary CPU dead", all(Kind::Never)));
     cases.push(Case::new("every secondary CPU refused", all(Kind::OnError(-2))));
     cases.push(
-        Case::new("late, then brought up through sysfs", vec![fault(3, Kind::Late(15_000))])
+        Case::new("late, then brought up through sysfs", vec![fault(3, Kind::Late(45_000))])
             .after(After::Online(3)),
     );
     cases.push(
         Case::new(
             "two late, one brought up",
-            vec![fault(3, Kind::Late(15_000)), fault(4, Kind::Late(15_000))],
+            vec![fault(3, Kind::Late(45_000)), fault(4, Kind::Late(45_000))],
         )
         .after(After::Online(4)),
     );

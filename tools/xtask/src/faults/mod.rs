@@ -118,7 +118,7 @@ fn request(context: &Context, arm: &Arm, case: &Case, built: &Built) -> Result<B
     request.faults.clone_from(&case.faults);
     (request.accel, request.icount, request.quiet) = (AccelRequest::Tcg, case.can_count(), true);
     // Each lost CPU costs ten seconds of the guest's time, in the worst case twice.
-    request.limit = Some(Duration::from_secs(180 + 25 * u64::from(case.cpus)));
+    request.limit = Some(Duration::from_secs(240 + 25 * u64::from(case.cpus)));
     let steps: Vec<Step> = match case.after {
         After::Nothing => return Ok(request),
         After::Online(cpu) => vec![Action::Online { cpu }.into()],

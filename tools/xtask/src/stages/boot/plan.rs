@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bringup_model::expect::{self, Situation};
-use bringup_model::fault::{self, Fault};
+use bringup_model::fault::{self, Fault, Kind};
 use bringup_model::profile::Profile;
 use camino::{Utf8Path, Utf8PathBuf};
 use guest_protocol::{Action, PORT, Step};
@@ -232,6 +232,10 @@ impl BootRequest {
             words.push(format!("cpuhp.window={window}"));
         }
         words.extend(fault::kernel_parameter(&self.faults));
+        if self.faults.iter().any(|fault| fault.kind == Kind::Panic) {
+            // The kernel panics before it has a console.
+            words.push("earlycon=pl011,0x9000000".to_owned());
+        }
         let append = self.append.trim();
         if !append.is_empty() {
             words.push(append.to_owned());

@@ -19,6 +19,7 @@ pub mod render;
 pub mod results;
 pub mod stats;
 pub mod timeline;
+pub mod verdict;
 
 #[cfg(test)]
 mod samples;

@@ -16,6 +16,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use bringup_model::verdict::{self, Verdict};
 use camino::Utf8PathBuf;
 
 use crate::context::Context;
@@ -46,8 +47,17 @@ struct Runner<'a> {
     cases: Vec<Case>,
 }
 
+/// Files that the verdicts are written to, besides the one in the output folder.
+#[derive(Debug, Default)]
+pub struct Files {
+    /// As KTAP.
+    pub ktap: Option<Utf8PathBuf>,
+    /// As JUnit.
+    pub junit: Option<Utf8PathBuf>,
+}
+
 /// Runs every case, or with `quick` those that need no kernel. An error says how many failed.
-pub fn run(context: &Context, quick: bool) -> Result<()> {
+pub fn run(context: &Context, quick: bool, files: &Files) -> Result<()> {
     let folder = context.output.join("test");
     fs_err::create_dir_all(folder.join("logs"))?;
     let mut runner = Runner { context, folder, cases: Vec::new() };
@@ -67,7 +77,15 @@ pub fn run(context: &Context, quick: bool) -> Result<()> {
         module::run(&mut runner, kernels.patched.as_ref());
         boots::run(&mut runner, &kernels);
     }
-    output::write(&runner.folder.join("results.ktap"), &report::ktap(&runner.cases))?;
+    let verdicts: Vec<Verdict> = runner.cases.iter().map(Verdict::from).collect();
+    let ktap = verdict::ktap(&verdicts);
+    output::write(&runner.folder.join("results.ktap"), &ktap)?;
+    if let Some(file) = &files.ktap {
+        output::write(file, &ktap)?;
+    }
+    if let Some(file) = &files.junit {
+        output::write(file, &verdict::junit("cargo xtask test", &verdicts)?)?;
+    }
     println!("{}", report::closing_line(&runner.cases));
     match report::failed(&runner.cases) {
         0 => Ok(()),

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What came of the cases, for people and (as KTAP) for programs. Pure.
+//! What came of the cases, for people; for programs they become verdicts. Pure.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::time::Duration;
+
+use bringup_model::verdict::Verdict;
 
 /// How a case ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,27 +117,24 @@ pub fn closing_line(cases: &[Case]) -> String {
     format!("{passed} passed, {failed} failed, {skipped} skipped")
 }
 
-/// The cases as KTAP, version 1.
-pub fn ktap(cases: &[Case]) -> String {
-    let mut text = format!("KTAP version 1\n1..{}\n", cases.len());
-    for (case, number) in cases.iter().zip(1..) {
-        // What follows a `#` is a directive.
-        let name = case.name.replace('#', "");
-        let cause = case.ending.cause();
-        for line in cause.unwrap_or_default().lines() {
-            let _ = writeln!(text, "# {line}");
-        }
-        let ok = if cause.is_some() { "not ok" } else { "ok" };
-        let _ = match &case.ending {
-            Ending::Skipped(reason) => writeln!(text, "{ok} {number} {name} # SKIP {reason}"),
-            _ => writeln!(text, "{ok} {number} {name}"),
+/// The case for programs.
+impl From<&Case> for Verdict {
+    fn from(case: &Case) -> Self {
+        let verdict = match &case.ending {
+            Ending::Passed => Self::passed(&case.name),
+            Ending::Failed(cause) => Self::failed(&case.name, cause),
+            Ending::Skipped(reason) => Self::skipped(&case.name, reason),
+            Ending::Many { failed: 0, .. } => Self::passed(&case.name),
+            Ending::Many { cause, .. } => Self::failed(&case.name, cause),
         };
+        verdict.taking(case.elapsed).repeated_by(&case.reproduce)
     }
-    text
 }
 
 #[cfg(test)]
 mod tests {
+    use bringup_model::verdict::Status;
+
     use super::*;
 
     fn cases() -> Vec<Case> {
@@ -177,18 +176,13 @@ mod tests {
     }
 
     #[test]
-    fn programs_read_ktap() {
-        insta::assert_snapshot!(ktap(&cases()), @r"
-        KTAP version 1
-        1..5
-        ok 1 case 0
-        # x panicked
-        not ok 2 case 1
-        ok 3 case 2
-        # CPU 3 is late
-        # second line
-        not ok 4 case 3
-        ok 5 case 4 # SKIP needs an arm64 host
-        ");
+    fn a_case_is_a_verdict() {
+        let verdicts: Vec<Verdict> = cases().iter().map(Verdict::from).collect();
+        let statuses: Vec<Status> = verdicts.iter().map(|verdict| verdict.status).collect();
+        let [passed, failed, skipped] = [Status::Passed, Status::Failed, Status::Skipped];
+        assert_eq!(statuses, [passed, failed, passed, failed, skipped]);
+        assert_eq!(verdicts[1].detail, "x panicked");
+        assert_eq!(verdicts[4].detail, "needs an arm64 host");
+        assert_eq!(verdicts[3].repeat_command, "cargo test");
     }
 }

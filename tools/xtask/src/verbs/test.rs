@@ -3,6 +3,7 @@
 //! `cargo xtask test`: every test.
 
 use anyhow::Result;
+use camino::Utf8PathBuf;
 use clap::Args;
 
 use crate::context::Context;
@@ -17,11 +18,18 @@ pub struct Test {
     /// Leave out all that needs a kernel
     #[arg(long)]
     quick: bool,
+    /// Write the verdicts to this file, as KTAP version 1
+    #[arg(long, value_name = "FILE")]
+    ktap: Option<Utf8PathBuf>,
+    /// Write the verdicts to this file, as JUnit
+    #[arg(long, value_name = "FILE")]
+    junit: Option<Utf8PathBuf>,
 }
 
 impl Test {
     /// Runs the verb.
     pub fn run(self, context: &Context) -> Result<()> {
-        tests::run(context, self.quick)
+        let Self { quick, ktap, junit } = self;
+        tests::run(context, quick, &tests::Files { ktap, junit })
     }
 }

@@ -5,8 +5,8 @@
 //! Data flows one way: the guest's `timeline` file, kernel log and console become [`timeline`],
 //! [`dmesg`] and [`console`] values; [`collect`] gathers them, with [`stats`], into the runs of
 //! [`results`], the results file; [`bench`] and [`compare`] judge many of them, with [`inference`]
-//! and [`fit`]; [`render`] shows them. Nothing here runs a process or reads a file, and no input makes it
-//! panic.
+//! and [`fit`]; [`render`] shows them. [`window`] simulates what is not measured. Nothing here runs a
+//! process or reads a file, and no input makes it panic.
 
 pub mod bench;
 pub mod collect;
@@ -20,6 +20,7 @@ pub mod results;
 pub mod stats;
 pub mod timeline;
 pub mod verdict;
+pub mod window;
 
 #[cfg(test)]
 mod samples;

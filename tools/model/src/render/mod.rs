@@ -6,3 +6,4 @@ pub mod bench;
 pub mod duration;
 pub mod svg;
 pub mod table;
+pub mod window;

@@ -16,7 +16,7 @@ use crate::stages::boot::accel::{self, AccelRequest};
 use crate::stages::build::Built;
 
 /// Wrong usage: the arguments, and a word of the message.
-const USAGE: [(&[&str], &str); 13] = [
+const USAGE: [(&[&str], &str); 18] = [
     (&[], "Usage"),
     (&["frobnicate"], "unrecognized subcommand"),
     (&["build", "--frobnicate"], "unexpected argument"),
@@ -33,6 +33,17 @@ const USAGE: [(&[&str], &str); 13] = [
     ),
     (&["boot", "--kernel", "/nonexistent", "--cpus", "1"], "give a Linux tree or an arm64 Image"),
     (&["--tree", "/nonexistent", "fetch"], "give the folder of a Linux tree"),
+    (&["bench", "--arms", "p0,p2", "--cpus", "4", "--runs", "1"], "`p2` is none of"),
+    (&["bench", "--arms", "p0,p0", "--cpus", "4", "--runs", "1"], "p0 is given twice"),
+    (
+        &["bench", "--arms", "p0", "--cpus", "4", "--runs", "1", "--topologies", "cores=8"],
+        "--cpus does not ask for so many",
+    ),
+    (
+        &["bench", "--arms", "p0", "--cpus", "4", "--runs", "1", "--resume", "/nonexistent"],
+        "--resume: ",
+    ),
+    (&["compare", "/nonexistent", "/nonexistent"], "/nonexistent"),
 ];
 
 /// Runs the cases that need no kernel.
@@ -189,8 +200,13 @@ pub fn run_with_kernel(runner: &mut Runner<'_>, built: Option<&Built>) {
     });
 }
 
-/// A case that runs our own program and looks at its exit code and its words.
-fn command(runner: &mut Runner<'_>, name: &str, arguments: &[&str], (code, words): (i32, &[&str])) {
+/// Runs `arguments` of ours and expects that exit code and those words.
+pub fn command(
+    runner: &mut Runner<'_>,
+    name: &str,
+    arguments: &[&str],
+    (code, words): (i32, &[&str]),
+) {
     runner.case(name, &shown(arguments), |runner| {
         let (found, text) = runner.output(name, ours(runner, arguments)?)?;
         Ok(Ending::of(exit(found, &text, code, words)))
@@ -198,7 +214,7 @@ fn command(runner: &mut Runner<'_>, name: &str, arguments: &[&str], (code, words
 }
 
 /// Our own program with `arguments`, in the same cache.
-fn ours(runner: &Runner<'_>, arguments: &[&str]) -> Result<Command> {
+pub fn ours(runner: &Runner<'_>, arguments: &[&str]) -> Result<Command> {
     let program = std::env::current_exe().context("cannot find our own program")?;
     let program = Utf8PathBuf::try_from(program)?;
     let mut command = Command::from(cmd!(runner.context.sh, "{program} {arguments...}"));
@@ -207,7 +223,8 @@ fn ours(runner: &Runner<'_>, arguments: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
-fn shown(arguments: &[&str]) -> String {
+/// Our own program with `arguments`, as one would type it.
+pub fn shown(arguments: &[&str]) -> String {
     let words = ["cargo", "xtask"].into_iter().chain(arguments.iter().copied());
     // None of ours holds the NUL that cannot be quoted.
     shlex::try_join(words).unwrap_or_default()

@@ -4,6 +4,7 @@
 //!
 //! Not to be confused with the unit tests beside the code, which are one of the cases here.
 
+mod bench;
 mod boots;
 mod command_line;
 mod judge;
@@ -76,6 +77,7 @@ pub fn run(context: &Context, quick: bool, files: &Files) -> Result<()> {
         command_line::run_with_kernel(&mut runner, kernels.patched.as_ref());
         module::run(&mut runner, kernels.patched.as_ref());
         boots::run(&mut runner, &kernels);
+        bench::run(&mut runner, kernels.base.as_ref(), kernels.patched.as_ref());
     }
     let verdicts: Vec<Verdict> = runner.cases.iter().map(Verdict::from).collect();
     let ktap = verdict::ktap(&verdicts);

@@ -103,6 +103,24 @@ pub enum Action {
         /// Written in one go.
         content: String,
     },
+    /// Mount a file system that has no device; the folder is made if it is not there.
+    Mount {
+        /// As in /proc/filesystems.
+        kind: String,
+        /// In the guest's file system.
+        target: String,
+    },
+    /// Run a program. Its output is sent to the host.
+    Run {
+        /// In the guest's file system.
+        program: String,
+        /// Without the program's name.
+        arguments: Vec<String>,
+        /// It is killed after so long.
+        limit_ms: u64,
+        /// What the host shall call its output, of both kinds.
+        name: String,
+    },
     /// Take a CPU off through sysfs.
     Offline {
         /// Logical number.
@@ -153,6 +171,11 @@ impl std::fmt::Display for Action {
             Self::KernelLog { .. } => write!(f, "read the kernel log"),
             Self::RequireContent { path, content } => write!(f, "require `{content}` in {path}"),
             Self::WriteFile { path, content } => write!(f, "write `{content}` to {path}"),
+            Self::Mount { kind, target } => write!(f, "mount {kind} on {target}"),
+            Self::Run { program, arguments, .. } => {
+                write!(f, "run {program}")?;
+                arguments.iter().try_for_each(|argument| write!(f, " {argument}"))
+            }
             Self::Offline { cpu } => write!(f, "take CPU {cpu} off"),
             Self::Online { cpu } => write!(f, "bring CPU {cpu} up"),
             Self::Sleep { milliseconds } => write!(f, "sleep for {milliseconds} ms"),

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use guest_protocol::{Action, Module, Report};
+use rustix::mount::{MountFlags, mount};
 use rustix::system::{delete_module, finit_module};
 
-use crate::kernel_log;
 use crate::report::Reporter;
+use crate::{kernel_log, program};
 
 /// O_NONBLOCK, without which the kernel takes no unload request.
 const NONBLOCK: i32 = 0o4000;
@@ -43,6 +44,17 @@ pub fn run(action: &Action, reporter: &mut Reporter) -> Result<String> {
         Action::WriteFile { path, content } => {
             write(path, content)?;
             Ok(format!("{} bytes", content.len()))
+        }
+        Action::Mount { kind, target } => {
+            fs_err::create_dir_all(target)?;
+            mount(kind.as_str(), target.as_str(), kind.as_str(), MountFlags::empty(), None)
+                .with_context(|| format!("cannot mount {kind} on {target}"))?;
+            Ok(format!("mounted {kind} on {target}"))
+        }
+        Action::Run { program, arguments, limit_ms, name } => {
+            let (result, data) = program::run(program, arguments, *limit_ms)?;
+            reporter.send(&Report::File { name: name.clone(), data })?;
+            result
         }
         Action::Offline { cpu } => set_online(*cpu, false),
         Action::Online { cpu } => set_online(*cpu, true),

@@ -7,6 +7,7 @@
 
 mod actions;
 mod kernel_log;
+mod program;
 mod report;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

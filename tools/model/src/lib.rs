@@ -3,10 +3,10 @@
 //! The data model of a CPU bring-up measurement.
 //!
 //! Data flows one way: the guest's `timeline` file, kernel log and console become [`timeline`],
-//! [`dmesg`] and [`console`] values; [`collect`] gathers them, with [`stats`], into the runs of
-//! [`results`], the results file; [`bench`] and [`compare`] judge many of them, with [`inference`]
-//! and [`fit`]; [`render`] shows them. [`window`] simulates what is not measured. Nothing here runs a
-//! process or reads a file, and no input makes it panic.
+//! [`dmesg`] and [`console`] values, a KVM host's trace becomes those of [`kvm`]; [`collect`] gathers
+//! them, with [`stats`], into the runs of [`results`], the results file; [`bench`] and [`compare`]
+//! judge many of them, with [`inference`] and [`fit`]; [`render`] shows them. [`window`] simulates
+//! what is not measured. Nothing here runs a process or reads a file, and no input makes it panic.
 
 pub mod bench;
 pub mod collect;
@@ -15,6 +15,7 @@ pub mod console;
 pub mod dmesg;
 pub mod fit;
 pub mod inference;
+pub mod kvm;
 pub mod render;
 pub mod results;
 pub mod stats;

@@ -363,6 +363,46 @@ pub struct Kvm {
     pub exits: BTreeMap<String, Exits>,
     /// Trapped reads of the GICv3 redistributors' type register.
     pub gicr_typer_reads: Option<u64>,
+    /// Physical CPUs that the guest's CPUs ran on.
+    #[serde(default)]
+    pub pcpus: Option<u32>,
+    /// Whether each of the guest's CPUs was bound to a physical one.
+    #[serde(default)]
+    pub pinned: Option<bool>,
+    /// Ticks per second of the host's kernel, where it is known.
+    #[serde(default)]
+    pub host_hz: Option<u32>,
+    /// Which repetition of the same it is, from 0; each starts at another time.
+    #[serde(default)]
+    pub repetition: Option<u32>,
+    /// How long the part of the run is that all these figures are of: from the first kick to the
+    /// last CPU active, by the host's clock.
+    #[serde(default)]
+    pub window_ns: Option<u64>,
+    /// From the first to the last call of PSCI's CPU_ON, by the host's clock.
+    #[serde(default)]
+    pub cpu_on_span_ns: Option<u64>,
+    /// The "hot" figure: how long APs that waited for their release had a physical CPU execute
+    /// their code, all together.
+    #[serde(default)]
+    pub waiting_ns: Option<u64>,
+    /// How long physical CPUs executed the guest's code, all together.
+    #[serde(default)]
+    pub guest_ns: Option<u64>,
+    /// How often threads of the guest's CPUs gave up their physical CPU.
+    #[serde(default)]
+    pub switches: Option<Switches>,
+}
+
+/// Context switches of the threads of a guest's CPUs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switches {
+    /// The thread could have run on.
+    #[serde(default)]
+    pub preempted: u64,
+    /// The thread had nothing to do.
+    #[serde(default)]
+    pub blocked: u64,
 }
 
 /// The exits of one class.
@@ -373,6 +413,19 @@ pub struct Exits {
     pub count: u64,
     /// The time until the guest ran again, all together.
     pub time_ns: Option<u64>,
+}
+
+impl Exits {
+    /// So many, with their time.
+    pub fn timed(count: u64, time_ns: u64) -> Self {
+        Self { count, time_ns: Some(time_ns) }
+    }
+
+    /// One more, with its time.
+    pub fn add(&mut self, time_ns: u64) {
+        self.count += 1;
+        self.time_ns = Some(self.time_ns.unwrap_or(0).saturating_add(time_ns));
+    }
 }
 
 /// A switch as 0 or 1, the way the boot parameter and the timeline have it.
@@ -439,6 +492,15 @@ mod tests {
         run.kvm = Some(Kvm {
             exits: BTreeMap::from([("IRQ".into(), Exits { count: 205, time_ns: Some(17) })]),
             gicr_typer_reads: Some(322),
+            pcpus: Some(4),
+            pinned: Some(true),
+            host_hz: Some(250),
+            repetition: Some(0),
+            window_ns: Some(1000),
+            cpu_on_span_ns: Some(900),
+            waiting_ns: Some(33),
+            guest_ns: Some(700),
+            switches: Some(Switches { preempted: 12, blocked: 3 }),
         });
         run
     }

@@ -47,6 +47,9 @@ enum Verb {
     Boot(Box<verbs::boot::Boot>),
     Bench(Box<verbs::bench::Bench>),
     Compare(verbs::compare::Compare),
+    KvmLab(Box<verbs::kvm_lab::KvmLab>),
+    Series(verbs::series::SeriesVerb),
+    Soak(verbs::soak::Soak),
     Clean(verbs::clean::Clean),
 }
 
@@ -88,7 +91,7 @@ fn is_make_key(key: &str) -> bool {
 
 /// Options whose value may itself look like a make variable.
 fn takes_key_value(argument: &str) -> bool {
-    matches!(argument, "--append" | "--arms" | "--meta" | "--module")
+    matches!(argument, "--append" | "--arms" | "--meta" | "--module" | "--only")
 }
 
 /// Parses the command line and runs its verb.
@@ -120,6 +123,9 @@ pub fn run() -> Result<()> {
         Verb::Boot(verb) => verb.run(&context),
         Verb::Bench(verb) => verb.run(&context),
         Verb::Compare(verb) => verb.run(&context),
+        Verb::KvmLab(verb) => verb.run(&context),
+        Verb::Series(verb) => verb.run(&context),
+        Verb::Soak(verb) => verb.run(&context),
         Verb::Clean(verb) => verb.run(&context),
     }
 }

@@ -14,12 +14,11 @@ use xshell::Shell;
 
 use crate::error::Failure;
 
-/// What every stage is given. Threads have one each: the shell in it cannot be shared.
-#[derive(Clone)]
+/// What every stage is given.
 pub struct Context {
     /// Runs short commands. Long ones go through [`crate::process`].
     pub sh: Shell,
-    /// The root of this repository.
+    /// The root of this repository; see [`Self::has_sources`].
     pub repo: Utf8PathBuf,
     /// Our cache folder: sources, work trees, builds, tools.
     pub cache: Utf8PathBuf,
@@ -36,11 +35,7 @@ pub struct Context {
 impl Context {
     /// Finds the folders. `cache` and `output` are what the user asked for, if anything.
     pub fn new(cache: Option<Utf8PathBuf>, output: Option<Utf8PathBuf>) -> Result<Self> {
-        let repo = Utf8Path::new(env!("CARGO_MANIFEST_DIR"))
-            .ancestors()
-            .nth(2)
-            .context("the tools are not inside their repository")?
-            .to_owned();
+        let repo = repository()?;
         let cache = match cache {
             Some(cache) => cache,
             None => {
@@ -113,10 +108,43 @@ impl Context {
         }
     }
 
+    /// Whether the repository is there, and not this program alone.
+    pub fn has_sources(&self) -> bool {
+        self.repo.join("Cargo.toml").is_file()
+    }
+
     /// The same, but with the Linux tree `tree` to start from.
     pub fn with_tree(&self, tree: Utf8PathBuf) -> Self {
-        Self { tree: Some(tree), ..self.clone() }
+        Self { tree: Some(tree), ..self.again() }
     }
+
+    /// The same, for another thread.
+    pub fn again(&self) -> Self {
+        Self {
+            sh: self.sh.clone(),
+            repo: self.repo.clone(),
+            cache: self.cache.clone(),
+            output: self.output.clone(),
+            tree: self.tree.clone(),
+            make_variables: self.make_variables.clone(),
+            started: self.started,
+        }
+    }
+}
+
+/// The repository that this program was built in; where it is not there, the folder that the
+/// program lies in: it was carried to another machine.
+fn repository() -> Result<Utf8PathBuf> {
+    let repo = Utf8Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .context("the tools are not inside their repository")?;
+    if repo.is_dir() {
+        return Ok(repo.to_owned());
+    }
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let folder = program.parent().context("this program is in no folder")?.to_owned();
+    Utf8PathBuf::try_from(folder).context("this program's folder has a name that is not UTF-8")
 }
 
 /// Marks a cache folder as one (cachedir.info) and as ours.

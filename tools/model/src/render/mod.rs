@@ -4,6 +4,7 @@
 
 pub mod bench;
 pub mod duration;
+pub mod lab;
 pub mod svg;
 pub mod table;
 pub mod window;

@@ -51,7 +51,7 @@ pub fn picture() -> String {
     let servers: [Curve; 3] = [
         ("serial", "serial", over(&|| Box::new(Fixed(1)))),
         ("all", "all at once", over(&|| Box::new(Fixed(127)))),
-        ("auto", "auto", over(&|| Box::new(Auto::default()))),
+        ("auto", "auto", over(&|| Box::<Auto>::default())),
     ];
 
     let guest = Machine {
@@ -64,7 +64,7 @@ pub fn picture() -> String {
         pcpus: Some(4),
     };
     let sizes = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 63];
-    let auto = total(&guest, Box::new(Auto::default()));
+    let auto = total(&guest, Box::<Auto>::default());
     let guests: [Curve; 2] = [
         (
             "fixed",

@@ -9,12 +9,16 @@
 pub mod apply;
 pub mod bench;
 pub mod boot;
+pub mod bootable;
 pub mod build;
 pub mod collect;
 pub mod configure;
 pub mod fetch;
 pub mod kbuild;
+pub mod lab;
 pub mod manifest;
+pub mod series;
+pub mod soak;
 
 use std::time::Duration;
 
@@ -22,6 +26,7 @@ use anyhow::Result;
 use camino::Utf8PathBuf;
 
 use crate::context::Context;
+pub use bootable::bootable;
 
 /// Which kernel a verb is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +37,8 @@ pub enum Kernel {
     Base,
     /// The tree plus the whole series.
     Patched,
+    /// The tree plus so many of the first patches of the series.
+    First(usize),
     /// A tree or an Image of the user's.
     Path(Utf8PathBuf),
 }
@@ -58,6 +65,7 @@ impl std::fmt::Display for Kernel {
             Self::Pristine => f.write_str("pristine"),
             Self::Base => f.write_str("base"),
             Self::Patched => f.write_str("patched"),
+            Self::First(count) => write!(f, "patch-{count}"),
             Self::Path(path) => f.write_str(path.as_str()),
         }
     }

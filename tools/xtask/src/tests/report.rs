@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What came of the cases, for people; for programs they become verdicts. Pure.
+//! What came of the cases, for people and (as KTAP) for programs. Pure.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
-
-use bringup_model::verdict::Verdict;
 
 /// How a case ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
     /// As it should.
     Passed,
+    /// As it should, with something to say about it.
+    Noted(String),
     /// For this cause.
     Failed(String),
     /// It cannot be run here, for this reason.
@@ -46,7 +46,7 @@ impl Ending {
     /// How many tests passed, failed and were skipped.
     fn counts(&self) -> [usize; 3] {
         match self {
-            Self::Passed => [1, 0, 0],
+            Self::Passed | Self::Noted(_) => [1, 0, 0],
             Self::Failed(_) => [0, 1, 0],
             Self::Skipped(_) => [0, 0, 1],
             Self::Many { passed, failed, skipped, .. } => [*passed, *failed, *skipped],
@@ -80,7 +80,7 @@ impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "test {} ... ", self.name)?;
         match &self.ending {
-            Ending::Passed => f.write_str("ok")?,
+            Ending::Passed | Ending::Noted(_) => f.write_str("ok")?,
             Ending::Skipped(reason) => write!(f, "skipped: {reason}")?,
             Ending::Failed(_) => f.write_str("FAILED")?,
             Ending::Many { passed, failed: 0, .. } => write!(f, "ok, {passed} tests")?,
@@ -89,6 +89,11 @@ impl fmt::Display for Case {
             }
         }
         write!(f, " ({:.1} s)", self.elapsed.as_secs_f64())?;
+        if let Ending::Noted(note) = &self.ending {
+            for line in note.trim_end().lines() {
+                write!(f, "\n    {line}")?;
+            }
+        }
         if let Some(cause) = self.ending.cause() {
             for line in cause.trim_end().lines() {
                 write!(f, "\n    {line}")?;
@@ -117,24 +122,31 @@ pub fn closing_line(cases: &[Case]) -> String {
     format!("{passed} passed, {failed} failed, {skipped} skipped")
 }
 
-/// The case for programs.
-impl From<&Case> for Verdict {
-    fn from(case: &Case) -> Self {
-        let verdict = match &case.ending {
-            Ending::Passed => Self::passed(&case.name),
-            Ending::Failed(cause) => Self::failed(&case.name, cause),
-            Ending::Skipped(reason) => Self::skipped(&case.name, reason),
-            Ending::Many { failed: 0, .. } => Self::passed(&case.name),
-            Ending::Many { cause, .. } => Self::failed(&case.name, cause),
+/// The cases as KTAP, version 1.
+pub fn ktap(cases: &[Case]) -> String {
+    let mut text = format!("KTAP version 1\n1..{}\n", cases.len());
+    for (case, number) in cases.iter().zip(1..) {
+        // What follows a `#` is a directive.
+        let name = case.name.replace('#', "");
+        let cause = case.ending.cause();
+        let note = match &case.ending {
+            Ending::Noted(note) => Some(note.as_str()),
+            _ => cause,
         };
-        verdict.taking(case.elapsed).repeated_by(&case.reproduce)
+        for line in note.unwrap_or_default().lines() {
+            let _ = writeln!(text, "# {line}");
+        }
+        let ok = if cause.is_some() { "not ok" } else { "ok" };
+        let _ = match &case.ending {
+            Ending::Skipped(reason) => writeln!(text, "{ok} {number} {name} # SKIP {reason}"),
+            _ => writeln!(text, "{ok} {number} {name}"),
+        };
     }
+    text
 }
 
 #[cfg(test)]
 mod tests {
-    use bringup_model::verdict::Status;
-
     use super::*;
 
     fn cases() -> Vec<Case> {
@@ -176,13 +188,18 @@ mod tests {
     }
 
     #[test]
-    fn a_case_is_a_verdict() {
-        let verdicts: Vec<Verdict> = cases().iter().map(Verdict::from).collect();
-        let statuses: Vec<Status> = verdicts.iter().map(|verdict| verdict.status).collect();
-        let [passed, failed, skipped] = [Status::Passed, Status::Failed, Status::Skipped];
-        assert_eq!(statuses, [passed, failed, passed, failed, skipped]);
-        assert_eq!(verdicts[1].detail, "x panicked");
-        assert_eq!(verdicts[4].detail, "needs an arm64 host");
-        assert_eq!(verdicts[3].repeat_command, "cargo test");
+    fn programs_read_ktap() {
+        insta::assert_snapshot!(ktap(&cases()), @r"
+        KTAP version 1
+        1..5
+        ok 1 case 0
+        # x panicked
+        not ok 2 case 1
+        ok 3 case 2
+        # CPU 3 is late
+        # second line
+        not ok 4 case 3
+        ok 5 case 4 # SKIP needs an arm64 host
+        ");
     }
 }

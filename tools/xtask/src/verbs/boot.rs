@@ -17,9 +17,8 @@ use crate::output;
 use crate::stages::boot::accel::{self, AccelRequest};
 use crate::stages::boot::plan::{Topology, Window};
 use crate::stages::boot::{self, BootRequest};
-use crate::stages::build::Built;
 use crate::stages::manifest::manifest;
-use crate::stages::{self, Kernel, build, collect};
+use crate::stages::{self, Kernel, collect};
 
 /// Boot a kernel in QEMU and report every CPU's bring-up
 #[derive(Debug, Args)]
@@ -68,14 +67,6 @@ pub struct Boot {
     json: Option<Utf8PathBuf>,
 }
 
-/// What is booted.
-struct Bootable {
-    image: Utf8PathBuf,
-    module: Option<Utf8PathBuf>,
-    /// Where it is from, if it was built here.
-    built: Option<Built>,
-}
-
 impl Boot {
     /// Runs the verb.
     pub fn run(self, context: &Context) -> Result<()> {
@@ -95,7 +86,7 @@ impl Boot {
 
         accel::choose(request.accel, request.icount, &accel::Host::probe())?;
 
-        let kernel = self.kernel(context)?;
+        let kernel = stages::bootable(context, &self.kernel, self.module.as_deref(), &self.preset)?;
         (request.image, request.module) = (kernel.image, kernel.module);
         let outcome = boot::run(context, &request)?;
         let run = collect::run(&request, &outcome);
@@ -128,30 +119,6 @@ impl Boot {
             Kernel::Path(path) => path.file_name().unwrap_or("tree").to_owned(),
             kernel => kernel.to_string(),
         }
-    }
-
-    /// The image and the module: given, or built.
-    fn kernel(&self, context: &Context) -> Result<Bootable> {
-        if let Kernel::Path(path) = &self.kernel {
-            let metadata = fs_err::metadata(path).map_err(|error| {
-                Failure::Usage(format!("--kernel: {error}; give a Linux tree or an arm64 Image"))
-            })?;
-            if metadata.is_file() {
-                if let Some(module) = &self.module {
-                    fs_err::metadata(module)
-                        .map_err(|error| Failure::Usage(format!("--module: {error}")))?;
-                }
-                let (image, module) = (path.canonicalize_utf8()?, self.module.clone());
-                return Ok(Bootable { image, module, built: None });
-            }
-        }
-        if self.module.is_some() {
-            let text = "--module goes with an Image; a kernel that is built has its own module";
-            return Err(Failure::Usage(text.to_owned()).into());
-        }
-        let built = stages::prepare(context, &self.kernel, &self.preset, build::LIMIT)?;
-        let (image, module) = (built.image.clone(), built.module.clone());
-        Ok(Bootable { image, module, built: Some(built) })
     }
 
     fn steps(&self) -> Result<Vec<Step>> {

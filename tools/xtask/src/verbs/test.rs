@@ -3,7 +3,6 @@
 //! `cargo xtask test`: every test.
 
 use anyhow::Result;
-use camino::Utf8PathBuf;
 use clap::Args;
 
 use crate::context::Context;
@@ -18,18 +17,21 @@ pub struct Test {
     /// Leave out all that needs a kernel
     #[arg(long)]
     quick: bool,
-    /// Write the verdicts to this file, as KTAP version 1
-    #[arg(long, value_name = "FILE")]
-    ktap: Option<Utf8PathBuf>,
-    /// Write the verdicts to this file, as JUnit
-    #[arg(long, value_name = "FILE")]
-    junit: Option<Utf8PathBuf>,
+    /// Run the regression matrix instead: other configurations, debug kernels, kexec, suspend, EFI
+    /// and other machines, two hours on two cores
+    #[arg(long, conflicts_with = "quick")]
+    long: bool,
+    /// With --long: only cases whose name contains this
+    #[arg(long, value_name = "TEXT", requires = "long")]
+    only: Option<String>,
 }
 
 impl Test {
     /// Runs the verb.
     pub fn run(self, context: &Context) -> Result<()> {
-        let Self { quick, ktap, junit } = self;
-        tests::run(context, quick, &tests::Files { ktap, junit })
+        if self.long {
+            return tests::run_long(context, self.only.as_deref());
+        }
+        tests::run(context, self.quick)
     }
 }

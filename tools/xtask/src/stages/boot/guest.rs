@@ -3,6 +3,7 @@
 //! The guest's side: its program, its job, its initramfs.
 
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -12,9 +13,13 @@ use xshell::cmd;
 
 use super::BootRequest;
 use super::initramfs::{Entry, pack};
+use super::plan::GuestFile;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::process::{self, End};
+
+/// The guest program's name.
+pub const PROGRAM: &str = "guest-init";
 
 /// What the guest program is built for.
 pub const TARGET: &str = "aarch64-unknown-linux-musl";
@@ -26,6 +31,11 @@ const BUILD_LIMIT: Duration = Duration::from_secs(15 * 60);
 pub const MODULE_PATH: &str = "/cpu_bringup.ko";
 /// The module's name in /proc/modules.
 pub const MODULE_NAME: &str = "cpu_bringup";
+/// Where the guest finds the kernel to start by kexec, and its initramfs.
+pub const SECOND_IMAGE: &str = "/second-image";
+/// See [`SECOND_IMAGE`].
+pub const SECOND_INITRD: &str = "/second-initrd";
+
 /// The module's folder in debugfs.
 pub const DEBUGFS_DIR: &str = "/sys/kernel/debug/cpu_bringup";
 
@@ -58,14 +68,32 @@ pub fn job(request: &BootRequest) -> Job {
     Job { steps }
 }
 
-/// Builds the guest program, or finds it built, and returns its path.
+/// Builds the guest program, or finds it built, and returns its path. Cargo is asked once: a soak
+/// boots a thousand times.
 pub fn build(context: &Context) -> Result<Utf8PathBuf> {
+    if !context.has_sources() {
+        // A tool that was carried to another machine has it beside itself.
+        return Ok(context.repo.join(PROGRAM));
+    }
+    static BUILT: Mutex<Option<Utf8PathBuf>> = Mutex::new(None);
+    let mut built = BUILT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some(path) = built.as_ref() {
+        return Ok(path.clone());
+    }
+    let path = build_program(context, PROGRAM, &[])?;
+    *built = Some(path.clone());
+    Ok(path)
+}
+
+/// Builds the program `name` of this workspace for arm64, with further arguments of cargo.
+pub fn build_program(context: &Context, name: &str, arguments: &[&str]) -> Result<Utf8PathBuf> {
     // A target folder of its own: the usual one may be locked by the cargo that runs us.
     let folder = context.repo.join("target/guest");
     fs_err::create_dir_all(&folder)?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let build = ["build", "--release", "--package", "guest-init", "--target", TARGET];
+    let build = ["build", "--release", "--package", name, "--target", TARGET];
     let mut command = Command::from(cmd!(context.sh, "{cargo} {build...} --target-dir {folder}"));
+    command.args(arguments);
     command.current_dir(&context.repo);
     // Flags for the host's programs would replace those that the guest's linking needs.
     command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
@@ -75,40 +103,74 @@ pub fn build(context: &Context) -> Result<Utf8PathBuf> {
     let path = Utf8Path::from_path(log.path()).context("the target folder is not UTF-8")?;
     match process::run_logged(command, path, BUILD_LIMIT, |_| process::Verdict::Continue)? {
         End::Exited(status) if status.success() => {
-            Ok(folder.join(TARGET).join("release/guest-init"))
+            Ok(folder.join(TARGET).join("release").join(name))
         }
         End::Exited(_) => {
             let errors = fs_err::read_to_string(path)?;
             Err(if errors.contains("may not be installed") {
                 Failure::Host(format!(
-                    "Rust's target for the guest program is missing; \
+                    "Rust's target for programs of the guest is missing; \
                      mend: rustup target add {TARGET}"
                 ))
             } else {
-                Failure::Check(format!("the guest program does not build:\n{errors}"))
+                Failure::Check(format!("{name} does not build for the guest:\n{errors}"))
             }
             .into())
         }
         End::TimedOut | End::Stopped => Err(Failure::TimeLimit(format!(
-            "the guest program was not built after {} minutes",
+            "{name} was not built for the guest after {} minutes",
             BUILD_LIMIT.as_secs() / 60
         ))
         .into()),
     }
 }
 
-/// Packs the initramfs of a boot.
-pub fn initramfs(program: &[u8], module: Option<&[u8]>, job: &Job) -> Result<Vec<u8>> {
+/// The job of the second kernel of `request`, which does `steps`, and the files that the first one
+/// needs to start it.
+pub fn second(
+    request: &BootRequest,
+    steps: &[Step],
+    program: &[u8],
+    dir: &Utf8Path,
+) -> Result<(Job, Vec<GuestFile>)> {
+    let mut second = BootRequest::new(request.label.clone(), request.image.clone(), request.cpus);
+    second.steps = steps.to_vec();
+    let job = job(&second);
+    let initrd = dir.join("second.cpio");
+    fs_err::write(&initrd, initramfs(&second, program, &job)?)?;
+    let file = |path: &str, source: Utf8PathBuf| GuestFile {
+        path: path.trim_start_matches('/').to_owned(),
+        executable: false,
+        source,
+    };
+    let files = vec![file(SECOND_IMAGE, request.image.clone()), file(SECOND_INITRD, initrd)];
+    Ok((job, files))
+}
+
+/// Packs the initramfs of a boot: what the request has in front, the guest's program and job, the
+/// module, further files.
+pub fn initramfs(request: &BootRequest, program: &[u8], job: &Job) -> Result<Vec<u8>> {
+    let module = request.module.as_ref().map(fs_err::read).transpose()?;
+    let further = request.files.iter().map(|file| fs_err::read(&file.source));
+    let further = further.collect::<std::io::Result<Vec<_>>>()?;
     let job = serde_json::to_vec(job).context("cannot encode the guest's job")?;
     let inside = |path: &'static str| path.trim_start_matches('/');
     let mut files = vec![
         Entry { path: "init", permissions: 0o755, data: program },
         Entry { path: inside(JOB_PATH), permissions: 0o644, data: &job },
     ];
-    if let Some(module) = module {
+    if let Some(module) = &module {
         files.push(Entry { path: inside(MODULE_PATH), permissions: 0o644, data: module });
     }
-    pack(&files).context("cannot pack the initramfs")
+    for (file, data) in request.files.iter().zip(&further) {
+        let permissions = if file.executable { 0o755 } else { 0o644 };
+        files.push(Entry { path: &file.path, permissions, data });
+    }
+    let mut archive = request.root.as_ref().map(fs_err::read).transpose()?.unwrap_or_default();
+    // The kernel unpacks archives one after the other, each of which begins at a multiple of four.
+    archive.resize(archive.len().next_multiple_of(4), 0);
+    archive.extend(pack(&files).context("cannot pack the initramfs")?);
+    Ok(archive)
 }
 
 #[cfg(test)]

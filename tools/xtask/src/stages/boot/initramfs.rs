@@ -2,8 +2,10 @@
 
 //! The initramfs: the guest program, its job and the module. The same input gives the same bytes.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 
+use camino::Utf8Path;
 use cpio::newc::{Builder, ModeFileType, trailer};
 
 /// A file of the initramfs.
@@ -25,7 +27,15 @@ pub fn pack(files: &[Entry<'_>]) -> io::Result<Vec<u8>> {
     }
     // The kernel opens it for PID 1 before anything is mounted.
     archive.add("dev/console", ModeFileType::Char, 0o600, &[], (5, 1))?;
+    let mut folders = BTreeSet::new();
     for file in files {
+        // Folders before what is in them.
+        let above: Vec<_> = Utf8Path::new(file.path).ancestors().skip(1).collect();
+        for folder in above.into_iter().rev().filter(|folder| *folder != "") {
+            if folders.insert(folder) {
+                archive.add(folder.as_str(), ModeFileType::Directory, 0o755, &[], (0, 0))?;
+            }
+        }
         let kind = ModeFileType::Regular;
         archive.add(file.path, kind, file.permissions, file.data, (0, 0))?;
     }
@@ -74,6 +84,8 @@ mod tests {
         let files = [
             Entry { path: "init", permissions: 0o755, data: b"program" },
             Entry { path: "job.json", permissions: 0o644, data: b"{}" },
+            Entry { path: "a/b/c", permissions: 0o644, data: b"" },
+            Entry { path: "a/d", permissions: 0o644, data: b"" },
         ];
         let bytes = pack(&files).unwrap();
         assert_eq!(bytes, pack(&files).unwrap());
@@ -104,6 +116,10 @@ mod tests {
         20600 4 5:1 0 dev/console
         100755 5 0:0 7 init
         100644 6 0:0 2 job.json
+        40755 7 0:0 0 a
+        40755 8 0:0 0 a/b
+        100644 9 0:0 0 a/b/c
+        100644 10 0:0 0 a/d
         ");
     }
 }

@@ -7,10 +7,11 @@
 
 pub mod accel;
 pub mod guest;
-mod initramfs;
+pub mod initramfs;
 pub mod plan;
 mod run;
+mod skew;
 pub mod verdict;
 
 pub use plan::BootRequest;
-pub use run::{BootOutcome, run};
+pub use run::{BootOutcome, run, run_held};

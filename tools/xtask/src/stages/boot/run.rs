@@ -18,6 +18,7 @@ use xshell::cmd;
 use super::accel::{self, Accel, Host};
 use super::guest;
 use super::plan::{BootRequest, RunFiles, arguments};
+use super::skew::Skew;
 use super::verdict::{self, Evidence, Verdict};
 use crate::context::Context;
 use crate::error::Failure;
@@ -68,6 +69,16 @@ pub struct StepOutcome {
 
 /// Boots `request`. A guest that fails is an outcome; an error means that there was no boot.
 pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
+    run_held(context, request, |_| Ok(()))
+}
+
+/// As [`run`]; calls `release` with QEMU's monitor, once it is there, to let a guest go that is to
+/// be measured.
+pub fn run_held(
+    context: &Context,
+    request: &BootRequest,
+    release: impl FnOnce(&Utf8Path) -> Result<()>,
+) -> Result<BootOutcome> {
     request.validate()?;
     check_image(&request.image)?;
     let qemu_version = qemu_version(context)?;
@@ -76,7 +87,6 @@ pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
         eprintln!("emulating with TCG: {why}");
     }
     let program = fs_err::read(guest::build(context)?)?;
-    let module = request.module.as_ref().map(fs_err::read).transpose()?;
     let job = guest::job(request);
 
     let runs = context.repo.join("target/boots");
@@ -87,13 +97,29 @@ pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
         .context("cannot make a folder for the run")?;
     let dir = Utf8PathBuf::try_from(folder.path().to_owned())
         .context("the repository's folder has a name that is not UTF-8")?;
-    let [initrd, console_file, report_file, qemu_log] =
-        ["initrd.cpio", "console.log", "reports.jsonl", "qemu.log"].map(|name| dir.join(name));
-    fs_err::write(&initrd, guest::initramfs(&program, module.as_deref(), &job)?)?;
+    let [initrd, console_file, report_file, qemu_log, monitor, pid] =
+        ["initrd.cpio", "console.log", "reports.jsonl", "qemu.log", "monitor", "pid"]
+            .map(|name| dir.join(name));
+    let mut packed = request.clone();
+    let second = match &request.second {
+        None => None,
+        Some(steps) => {
+            let (job, files) = guest::second(request, steps, &program, &dir)?;
+            packed.files.extend(files);
+            Some(job)
+        }
+    };
+    fs_err::write(&initrd, guest::initramfs(&packed, &program, &job)?)?;
 
     let host_cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let host_cores = u32::try_from(host_cores).unwrap_or(u32::MAX);
-    let files = RunFiles { initrd: &initrd, console: &console_file, report: &report_file };
+    let files = RunFiles {
+        initrd: &initrd,
+        console: &console_file,
+        report: &report_file,
+        monitor: &monitor,
+        pid: &pid,
+    };
     let arguments = arguments(request, accel, host_cores, &files);
     let qemu_command = shell_command(&arguments)?;
     fs_err::write(dir.join("command"), format!("{qemu_command}\n"))?;
@@ -105,25 +131,48 @@ pub fn run(context: &Context, request: &BootRequest) -> Result<BootOutcome> {
         Progress::spinner(format!("{}, {} CPUs, {accel}", request.label, request.cpus))
     };
     let last_look = RefCell::new(Duration::ZERO);
+    let mut release = request.measured.then_some(release);
+    let mut not_released = None;
     let command = Command::from(cmd!(context.sh, "{QEMU} {arguments...}"));
     let start = Instant::now();
+    let mut skew = request.jitter.filter(|jitter| jitter.nice).map(|jitter| Skew::new(jitter.seed));
     let (end, host_cpu) = process::run_measured(command, &qemu_log, limit, |elapsed| {
-        if elapsed - *last_look.borrow() >= LOOK {
+        if let Some(skew) = &mut skew {
+            skew.apply(&pid);
+        }
+        if monitor.exists()
+            && let Some(release) = release.take()
+            && let Err(error) = release(&monitor)
+        {
+            not_released = Some(error);
+            return process::Verdict::Stop;
+        }
+        // A look costs time, and a measured guest may be on the same CPUs.
+        if !request.measured && elapsed - *last_look.borrow() >= LOOK {
             last_look.replace(elapsed);
             progress.note(&where_it_is(&job, &report_file, &console_file));
         }
         process::Verdict::Continue
     })?;
     let elapsed = start.elapsed();
+    if let Some(error) = not_released {
+        return Err(error.context("the guest cannot be let go"));
+    }
 
     let console = read_lossy(&console_file)?;
+    let reports = read_lossy(&report_file)?;
+    // What counts is what the second kernel comes to, once it has come at all.
+    let (job, reports) = match (second, verdict::of_second(&reports)) {
+        (Some(second), Some(rest)) => (second, rest),
+        _ => (job, reports.as_str()),
+    };
     let evidence = Evidence {
         job: &job,
         end,
         limit,
         qemu_log: &read_lossy(&qemu_log)?,
         console: &console,
-        reports: &read_lossy(&report_file)?,
+        reports,
     };
     let (verdict, reports) = verdict::judge(&evidence);
     let failed = match &verdict {

@@ -10,6 +10,7 @@ use camino::Utf8Path;
 use fs_err::{File, OpenOptions};
 use ureq::Agent;
 use ureq::http::Response;
+#[cfg(feature = "tls")]
 use ureq::tls::{RootCerts, TlsConfig};
 
 use crate::progress::Progress;
@@ -42,12 +43,13 @@ impl Client {
             .timeout_connect(Some(CONNECT))
             .timeout_recv_response(Some(CONNECT * 3))
             .timeout_recv_body(Some(BODY))
-            .http_status_as_error(false)
-            // The system's certificates rather than a list of the library's: where a company's
-            // proxy stands in the way, its certificate is known there.
-            .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
-            .build();
-        Self { agent: config.into() }
+            .http_status_as_error(false);
+        // The system's certificates rather than a list of the library's: where a company's proxy
+        // stands in the way, its certificate is known there.
+        #[cfg(feature = "tls")]
+        let config =
+            config.tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build());
+        Self { agent: config.build().into() }
     }
 
     /// A small text.

@@ -190,6 +190,11 @@ impl Figure {
         all
     }
 
+    /// Whether it is by the clock of the guest, which counts instructions under icount.
+    pub fn is_guests(self) -> bool {
+        self != Self::HostCpu
+    }
+
     /// Its value for a run in nanoseconds, if the run has it.
     pub fn of(self, run: &Run) -> Option<f64> {
         let median = |from: Stamp, to: Stamp| {

@@ -193,9 +193,14 @@ fn matched(
 /// Whether the runs differ in nothing that makes their figures something else.
 fn check(arms: &str, a: &[Run], b: &[Run]) -> Result<(), NotComparable> {
     let machine = |run: &Run| run.machine().to_string();
-    let fields: [(&'static str, fn(&Run) -> String); 3] = [
+    type Field = (&'static str, fn(&Run) -> String);
+    let fields: [Field; 4] = [
         ("the clock", |run| run.clock.name().to_owned()),
         ("the accelerator", |run| run.accel.clone()),
+        ("the number of physical CPUs", |run| {
+            let pcpus = run.kvm.as_ref().and_then(|kvm| kvm.pcpus);
+            pcpus.map_or_else(|| "not known".to_owned(), |pcpus| pcpus.to_string())
+        }),
         ("the firmware", |run| run.firmware.clone().unwrap_or_else(|| "the machine's own".into())),
     ];
     let same = |field: &'static str, of: &dyn Fn(&Run) -> String| {

@@ -6,8 +6,8 @@
 //! [`dmesg`] and [`console`] values, a KVM host's trace becomes those of [`kvm`]; [`collect`] gathers
 //! them, with [`stats`], into the runs of [`results`], the results file; [`bench`] and [`compare`]
 //! judge many of them, with [`inference`] and [`fit`]; [`expect`] says what a [`fault`] must lead
-//! to; [`render`] shows them. Nothing here runs a process or reads a file, and no input makes it
-//! panic.
+//! to; [`render`] shows them. [`window`] simulates what is not measured. Nothing here runs a process
+//! or reads a file, and no input makes it panic.
 
 pub mod bench;
 pub mod collect;
@@ -28,6 +28,7 @@ pub mod results;
 pub mod stats;
 pub mod timeline;
 pub mod verdict;
+pub mod window;
 
 #[cfg(test)]
 mod samples;

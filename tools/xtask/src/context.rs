@@ -14,8 +14,7 @@ use xshell::Shell;
 
 use crate::error::Failure;
 
-/// What every stage is given. Threads have one each: the shell in it cannot be shared.
-#[derive(Clone)]
+/// What every stage is given.
 pub struct Context {
     /// Runs short commands. Long ones go through [`crate::process`].
     pub sh: Shell,

@@ -48,9 +48,10 @@ fn machine(text: &mut String, groups: &[Group<'_>], seed: u64) {
     row("good runs".into(), groups.iter().map(good).collect());
     for figure in Figure::all() {
         let cells = groups.iter().map(|group| {
-            group
-                .summary(figure, seed)
-                .map_or_else(|| NONE.into(), |it| cell(&it, group.is_counted()))
+            group.summary(figure, seed).map_or_else(
+                || NONE.into(),
+                |it| cell(&it, group.is_counted() && figure.is_guests()),
+            )
         });
         row(figure.to_string(), cells.collect());
     }
@@ -190,7 +191,10 @@ pub fn comparison(pairs: &[Pair]) -> String {
                 row.figure.to_string(),
                 time(row.a.median),
                 time(row.b.median),
-                difference.map_or_else(|| NONE.into(), |it| in_words(it, pair.counted)),
+                difference.map_or_else(
+                    || NONE.into(),
+                    |it| in_words(it, pair.counted && row.figure.is_guests()),
+                ),
             ]);
         }
         for column in table.column_iter_mut().skip(1).take(2) {

@@ -9,3 +9,4 @@ pub mod lab;
 pub mod report;
 pub mod svg;
 pub mod table;
+pub mod window;

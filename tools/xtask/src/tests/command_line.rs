@@ -16,7 +16,7 @@ use crate::stages::boot::accel::{self, AccelRequest};
 use crate::stages::build::Built;
 
 /// Wrong usage: the arguments, and a word of the message.
-const USAGE: [(&[&str], &str); 24] = [
+const USAGE: [(&[&str], &str); 29] = [
     (&[], "Usage"),
     (&["frobnicate"], "unrecognized subcommand"),
     (&["build", "--frobnicate"], "unexpected argument"),
@@ -53,6 +53,17 @@ const USAGE: [(&[&str], &str); 24] = [
         "need the patched kernel",
     ),
     (&["faults", "--only", "nonsense"], "no case has `nonsense` in its name"),
+    (&["bench", "--arms", "p0,p2", "--cpus", "4", "--runs", "1"], "`p2` is none of"),
+    (&["bench", "--arms", "p0,p0", "--cpus", "4", "--runs", "1"], "p0 is given twice"),
+    (
+        &["bench", "--arms", "p0", "--cpus", "4", "--runs", "1", "--topologies", "cores=8"],
+        "--cpus does not ask for so many",
+    ),
+    (
+        &["bench", "--arms", "p0", "--cpus", "4", "--runs", "1", "--resume", "/nonexistent"],
+        "--resume: ",
+    ),
+    (&["compare", "/nonexistent", "/nonexistent"], "/nonexistent"),
 ];
 
 /// Runs the cases that need no kernel.
@@ -209,8 +220,13 @@ pub fn run_with_kernel(runner: &mut Runner<'_>, built: Option<&Built>) {
     });
 }
 
-/// A case that runs our own program and looks at its exit code and its words.
-fn command(runner: &mut Runner<'_>, name: &str, arguments: &[&str], (code, words): (i32, &[&str])) {
+/// Runs `arguments` of ours and expects that exit code and those words.
+pub fn command(
+    runner: &mut Runner<'_>,
+    name: &str,
+    arguments: &[&str],
+    (code, words): (i32, &[&str]),
+) {
     runner.case(name, &shown(arguments), |runner| {
         let (found, text) = runner.output(name, ours(runner, arguments)?)?;
         Ok(Ending::of(exit(found, &text, code, words)))

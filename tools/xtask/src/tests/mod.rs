@@ -4,6 +4,7 @@
 //!
 //! Not to be confused with the unit tests beside the code, which are one of the cases here.
 
+mod bench;
 mod boots;
 mod command_line;
 mod firmware;
@@ -79,6 +80,7 @@ pub fn run(context: &Context, quick: bool, files: &VerdictFiles) -> Result<()> {
         module::run(&mut runner, kernels.patched.as_ref());
         boots::run(&mut runner, &kernels);
         firmware::run(&mut runner, &kernels);
+        bench::run(&mut runner, kernels.base.as_ref(), kernels.patched.as_ref());
         lab::run(&mut runner, kernels.patched.as_ref(), kernels.kvm_host.as_ref());
     }
     results::run_after_all(&mut runner);

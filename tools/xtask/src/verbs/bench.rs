@@ -3,9 +3,10 @@
 //! `cargo xtask bench`: many boots, compared.
 
 use anyhow::Result;
-use bringup_model::bench::{self as model, Figure, Plan};
+use bringup_model::bench::{self as model, Group, Plan};
 use bringup_model::render;
-use bringup_model::results::Results;
+use bringup_model::results::{Results, Run};
+use bringup_model::verdict::{self, Status, Verdict};
 use camino::Utf8PathBuf;
 use clap::Args;
 
@@ -18,6 +19,7 @@ use crate::stages::bench::{self, Due, Prepared};
 use crate::stages::boot::accel::{self, AccelRequest};
 use crate::stages::boot::plan::{MAX_CPUS, Topology};
 use crate::stages::boot::{BootOutcome, BootRequest};
+use crate::stages::build::Built;
 use crate::stages::manifest::manifest;
 use crate::verbs::compare::Bound;
 
@@ -66,6 +68,12 @@ pub struct Bench {
     /// Fail if the total of an arm is longer than that of the first by more than this
     #[arg(long, value_name = "PCT")]
     bound: Option<Bound>,
+    /// Write a verdict on each arm and machine to this file, as KTAP version 1
+    #[arg(long, value_name = "FILE")]
+    ktap: Option<Utf8PathBuf>,
+    /// The same as JUnit
+    #[arg(long, value_name = "FILE")]
+    junit: Option<Utf8PathBuf>,
     /// Write the results to this file [default: bench/results.json in the output folder]
     #[arg(long, value_name = "FILE")]
     json: Option<Utf8PathBuf>,
@@ -153,7 +161,8 @@ impl Bench {
             }
         };
         bench::run(context, &due, side_by_side, &mut results, &file, tell)?;
-        results.runs.sort_by_key(|run| (run.repeat, run.cpus));
+        let place = |name: &str| self.arms.iter().position(|arm| arm.name == name);
+        results.runs.sort_by_key(|run| (run.repeat, run.cpus, place(&run.arm)));
         output::write(&file, &results.to_json()?)?;
 
         print!("{}", render::bench::bench(&results.runs, self.seed));
@@ -161,53 +170,74 @@ impl Bench {
         self.conclude(&results)
     }
 
-    /// Success if no run failed and no arm is beyond the bound.
-    fn conclude(&self, results: &Results) -> Result<()> {
-        let mut failed = results.runs.iter().filter(|run| !run.ok);
-        if let Some(run) = failed.next() {
-            let failure = run.failure.as_ref();
-            let (kind, detail) =
-                failure.map_or(("failed", ""), |failure| (&failure.kind, &failure.detail));
-            let text = format!(
-                "{} of {} runs failed; the first: {} with {}: {kind}: {detail}",
-                1 + failed.count(),
-                results.runs.len(),
-                run.arm,
-                run.machine(),
-            );
-            return Err(Failure::Check(text).into());
-        }
-        let Some(bound) = self.bound else { return Ok(()) };
+    /// What is to be said of each arm on each machine: it failed, it is beyond the bound, or neither.
+    fn verdicts(&self, results: &Results) -> Vec<Verdict> {
         let groups = model::groups(&results.runs);
-        let mut beyond = Vec::new();
-        for group in &groups {
-            let first = groups
-                .iter()
-                .find(|first| first.arm == self.arms[0].name && first.machine == group.machine);
-            let Some(first) = first else { continue };
-            let figure: Figure = model::total_of(&[first, group]);
-            let counted = first.is_counted() && group.is_counted();
-            if let Some(difference) = model::difference(first, group, figure, self.seed)
-                && model::is_beyond(&difference, counted, 1.0 + bound.0)
-            {
-                beyond.push(format!("{} with {}", group.arm, group.machine));
+        let verdict = |group: &Group<'_>| {
+            let name = format!("{} with {}", group.arm, group.machine);
+            if group.failed > 0 {
+                let of_group =
+                    |run: &&Run| !run.ok && run.arm == group.arm && run.machine() == group.machine;
+                let failure =
+                    results.runs.iter().find(of_group).and_then(|run| run.failure.as_ref());
+                let first = failure.map(|it| format!("{}: {}", it.kind, it.detail));
+                let all = group.failed + group.good.len();
+                let cause = format!(
+                    "{} of {all} runs failed; the first: {}",
+                    group.failed,
+                    first.unwrap_or_default()
+                );
+                return Verdict::failed(name, cause);
             }
+            let is_reference = |other: &&Group<'_>| {
+                other.arm == self.arms[0].name && other.machine == group.machine
+            };
+            match (self.bound, groups.iter().find(is_reference)) {
+                (Some(bound), Some(first)) => self.judge(name, first, group, bound),
+                _ => Verdict::passed(name),
+            }
+        };
+        groups.iter().map(|group| verdict(group).repeated_by(&results.manifest.command)).collect()
+    }
+
+    /// Whether `group` is within `bound` of the `first` arm.
+    fn judge(&self, name: String, first: &Group<'_>, group: &Group<'_>, bound: Bound) -> Verdict {
+        let figure = model::total_of(&[first, group]);
+        let counted = first.is_counted() && group.is_counted();
+        let Some(difference) = model::difference(first, group, figure, self.seed) else {
+            return Verdict::skipped(name, format!("a bound needs the {figure} of both arms"));
+        };
+        if model::is_beyond(&difference, counted, 1.0 + bound.0) {
+            let cause = format!(
+                "{figure} is {:.3} of that of {}, and the bound is {bound} more",
+                difference.ratio, first.arm
+            );
+            return Verdict::failed(name, cause);
         }
-        if beyond.is_empty() {
-            println!("no arm is slower than {} by more than {bound}", self.arms[0].name);
-            return Ok(());
+        Verdict::passed(name)
+    }
+
+    /// Writes the verdicts; an error if one is bad.
+    fn conclude(&self, results: &Results) -> Result<()> {
+        let verdicts = self.verdicts(results);
+        if let Some(file) = &self.ktap {
+            output::write(file, &verdict::ktap(&verdicts))?;
         }
-        let text = format!(
-            "slower than {} by more than {bound}: {}",
-            self.arms[0].name,
-            beyond.join(", ")
-        );
-        Err(Failure::Check(text).into())
+        if let Some(file) = &self.junit {
+            output::write(file, &verdict::junit("cargo xtask bench", &verdicts)?)?;
+        }
+        println!("{}", verdict::closing_line(&verdicts));
+        let failed: Vec<String> = verdicts
+            .iter()
+            .filter(|verdict| verdict.status == Status::Failed)
+            .map(|verdict| format!("{}: {}", verdict.name, verdict.detail))
+            .collect();
+        if failed.is_empty() { Ok(()) } else { Err(Failure::Check(failed.join("\n")).into()) }
     }
 }
 
 /// The kernel with the most patches.
-fn newest(arms: &[Prepared]) -> Option<&crate::stages::build::Built> {
+fn newest(arms: &[Prepared]) -> Option<&Built> {
     let built = arms.iter().filter_map(|arm| arm.built.as_ref());
     built.max_by_key(|built| built.configured.tree.patches.len())
 }

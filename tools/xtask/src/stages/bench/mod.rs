@@ -144,7 +144,7 @@ pub fn run(
     let progress = Mutex::new(Progress::spinner(format!("bench, {} boots", due.len())));
     std::thread::scope(|scope| {
         for _ in 0..side_by_side.clamp(1, due.len().max(1)) {
-            let (own, shared, progress) = (context.clone(), &shared, &progress);
+            let (own, shared, progress) = (context.again(), &shared, &progress);
             let manifest = &manifest;
             scope.spawn(move || worker(&own, due, shared, progress, file, manifest));
         }
@@ -223,7 +223,7 @@ fn show(state: &State<'_>, due: &[Due], progress: &Mutex<Progress>) {
     };
     let note = format!("{} done{left}, now {}", state.done, running.join(" and "));
     if let Ok(progress) = progress.lock() {
-        progress.note(&note);
+        progress.note(note.trim_end_matches(", now "));
     }
 }
 
@@ -363,7 +363,7 @@ pub fn default_file(context: &Context) -> Utf8PathBuf {
     context.output.join("bench").join("results.json")
 }
 
-/// The file's name as an error has it.
+/// The lock of a results file: two benches do not write to one file.
 pub fn lock_name(file: &Utf8Path) -> Result<String> {
     let file = camino::absolute_utf8(file).context("the results file's name")?;
     Ok(format!("bench-{}", &hex(&Sha256::digest(file.as_str()))[..16]))

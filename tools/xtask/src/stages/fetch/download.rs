@@ -47,8 +47,8 @@ impl Client {
         // The system's certificates rather than a list of the library's: where a company's proxy
         // stands in the way, its certificate is known there.
         #[cfg(feature = "tls")]
-        let config = config
-            .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build());
+        let config =
+            config.tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build());
         Self { agent: config.build().into() }
     }
 

@@ -80,6 +80,9 @@ pub struct EmulatedHost {
     pub image: Utf8PathBuf,
     /// Ticks per second of that kernel, where known.
     pub hz: Option<u32>,
+    /// Modules that this kernel needs before all else, in this order: those of its virtio-mmio bus
+    /// and its virtio console, where they are not built in.
+    pub modules: Vec<Utf8PathBuf>,
     /// A folder with an arm64 QEMU for it; the distribution's packages if absent.
     pub root: Option<Utf8PathBuf>,
 }

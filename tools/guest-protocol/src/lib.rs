@@ -18,6 +18,10 @@ pub const PORT: &str = "org.kernel.cpu-bringup.report";
 /// Where the guest program finds its job.
 pub const JOB_PATH: &str = "/job.json";
 
+/// A folder of modules that the guest program loads before all else, in the order of their names:
+/// those without which the port cannot be reached on a kernel that is not of ours.
+pub const MODULES_PATH: &str = "/modules";
+
 /// What the guest shall do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -77,7 +77,8 @@ fn write(path: &str, content: &str) -> Result<()> {
     Ok(())
 }
 
-fn load(path: &str, parameters: &str) -> Result<String> {
+/// Loads the module in the file `path`.
+pub fn load(path: &str, parameters: &str) -> Result<String> {
     let file = fs_err::File::open(path)?;
     let parameters = CString::new(parameters).context("module parameters hold a NUL")?;
     finit_module(file.file(), &parameters, 0)

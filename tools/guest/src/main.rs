@@ -11,10 +11,11 @@ mod program;
 mod report;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use guest_protocol::{Expect, JOB_PATH, Job, Report, VERSION};
+use guest_protocol::{Expect, JOB_PATH, Job, MODULES_PATH, Report, VERSION};
 use rustix::mount::{MountFlags, mount};
 use rustix::system::{RebootCommand, reboot};
 
@@ -38,6 +39,7 @@ fn main() {
 
 fn run() -> Result<()> {
     mount_all()?;
+    load_modules()?;
     let mut reporter = Reporter::open()?;
     reporter.send(&Report::Hello { version: VERSION })?;
     let job = match read_job() {
@@ -71,6 +73,17 @@ fn run() -> Result<()> {
 fn read_job() -> Result<Job> {
     let text = fs_err::read_to_string(JOB_PATH)?;
     serde_json::from_str(&text).with_context(|| format!("{JOB_PATH} is not a job"))
+}
+
+/// Loads what is in the folder of modules, if it is there.
+fn load_modules() -> Result<()> {
+    if !Path::new(MODULES_PATH).is_dir() {
+        return Ok(());
+    }
+    let entries = fs_err::read_dir(MODULES_PATH)?.collect::<std::io::Result<Vec<_>>>()?;
+    let mut files: Vec<_> = entries.iter().map(|entry| entry.path()).collect();
+    files.sort();
+    files.iter().try_for_each(|file| actions::load(&file.to_string_lossy(), "").map(drop))
 }
 
 fn mount_all() -> Result<()> {

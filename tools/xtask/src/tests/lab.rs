@@ -36,7 +36,12 @@ pub fn run(runner: &mut Runner<'_>, guest: Option<&Built>, host: Option<&Built>)
         trace: true,
         repetition: 0,
         limit: None,
-        host: Host::Emulated(EmulatedHost { image: host.image.clone(), hz: None, root: None }),
+        host: Host::Emulated(EmulatedHost {
+            image: host.image.clone(),
+            hz: None,
+            modules: Vec::new(),
+            root: None,
+        }),
         keep: false,
         quiet: true,
     };

@@ -70,6 +70,9 @@ pub struct KvmLab {
     /// The configuration of the emulated host's kernel
     #[arg(long, value_name = "NAME", default_value = stage::HOST_PRESET, conflicts_with = "real")]
     host_preset: String,
+    /// Load this module first on the emulated host, where virtio is not built into its kernel
+    #[arg(long, value_name = "FILE", conflicts_with = "real")]
+    host_module: Vec<Utf8PathBuf>,
     /// A folder with an arm64 QEMU for the emulated host [default: the distribution's packages]
     #[arg(long, value_name = "DIR", conflicts_with = "real")]
     host_root: Option<Utf8PathBuf>,
@@ -87,6 +90,10 @@ pub struct KvmLab {
 impl KvmLab {
     /// Runs the verb.
     pub fn run(self, context: &Context) -> Result<()> {
+        if self.real {
+            // Before a kernel is built for it.
+            stage::require(self.pcpus, !self.no_trace)?;
+        }
         let guest = stages::bootable(context, &self.kernel, self.module.as_deref(), &self.preset)?;
         let mut request = LabRequest {
             label: self.label(),
@@ -149,7 +156,17 @@ impl KvmLab {
             root.canonicalize_utf8()
                 .map_err(|error| Failure::Usage(format!("--host-root {root}: {error}")))
         });
-        Ok(Host::Emulated(EmulatedHost { image: built.image, hz, root: root.transpose()? }))
+        for module in &self.host_module {
+            fs_err::metadata(module)
+                .map_err(|error| Failure::Usage(format!("--host-module: {error}")))?;
+        }
+        let modules = self.host_module.clone();
+        Ok(Host::Emulated(EmulatedHost {
+            image: built.image,
+            hz,
+            modules,
+            root: root.transpose()?,
+        }))
     }
 
     /// `base`, or the kernel with its mode, as `p0`, `p1`, `p1-w4`.

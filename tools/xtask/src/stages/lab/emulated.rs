@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use bringup_model::results::{Clock, Failure as RunFailure, Results, Run, Setup};
-use guest_protocol::{Action, Step};
+use guest_protocol::{Action, MODULES_PATH, Step};
 
 use super::userland;
 use super::{EmulatedHost, Host, LabOutcome, LabRequest};
@@ -95,6 +95,12 @@ fn host_boot(
     add("Image", false, &request.image);
     if let Some(module) = &request.module {
         add("cpu_bringup.ko", false, module);
+    }
+    for (number, source) in host.modules.iter().enumerate() {
+        let folder = MODULES_PATH.trim_start_matches('/');
+        let name = source.file_name().unwrap_or("module.ko");
+        let path = format!("{folder}/{number:03}-{name}");
+        boot.files.push(GuestFile { path, executable: false, source: source.clone() });
     }
     let mount = |kind: &str, target: &str| {
         Step::from(Action::Mount { kind: kind.to_owned(), target: target.to_owned() })

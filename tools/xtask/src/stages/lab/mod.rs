@@ -23,6 +23,7 @@ use super::boot::plan::{BootRequest, Window};
 use crate::context::Context;
 use crate::error::Failure;
 pub use emulated::{OUTPUT, RESULTS, boot_on_emulated_host, hz};
+pub use real::require;
 
 /// The preset of the emulated host's kernel.
 pub const HOST_PRESET: &str = "kvm-host";
@@ -79,6 +80,9 @@ pub struct EmulatedHost {
     pub image: Utf8PathBuf,
     /// Ticks per second of that kernel, where known.
     pub hz: Option<u32>,
+    /// Modules that this kernel needs before all else, in this order: those of its virtio-mmio bus
+    /// and its virtio console, where they are not built in.
+    pub modules: Vec<Utf8PathBuf>,
     /// A folder with an arm64 QEMU for it; the distribution's packages if absent.
     pub root: Option<Utf8PathBuf>,
 }

@@ -54,8 +54,8 @@ struct Runner<'a> {
 }
 
 /// Runs every case, or with `quick` those that need no kernel. An error says how many failed.
-pub fn run(context: &Context, quick: bool) -> Result<()> {
-    let mut runner = Runner::new(context, "test", None)?;
+pub fn run(context: &Context, quick: bool, only: Option<&str>) -> Result<()> {
+    let mut runner = Runner::new(context, "test", only)?;
     if !quick {
         host::ensure(context)?;
     }
@@ -160,7 +160,7 @@ impl<'a> Runner<'a> {
         let mut built = None;
         let name = format!("build {kernel} with {preset}");
         let reproduce = format!("cargo xtask build --kernel {kernel} --preset {preset}");
-        self.timed(&name, &reproduce, |runner| {
+        self.always(&name, &reproduce, |runner| {
             built = Some(stages::prepare(runner.context, &kernel, preset, build::LIMIT)?);
             Ok(Ending::Passed)
         });

@@ -21,8 +21,8 @@ pub struct Test {
     /// and other machines, two hours on two cores
     #[arg(long, conflicts_with = "quick")]
     long: bool,
-    /// With --long: only cases whose name contains this
-    #[arg(long, value_name = "TEXT", requires = "long")]
+    /// Only cases whose name contains this, and the kernels that they may need
+    #[arg(long, value_name = "TEXT")]
     only: Option<String>,
 }
 
@@ -32,6 +32,6 @@ impl Test {
         if self.long {
             return tests::run_long(context, self.only.as_deref());
         }
-        tests::run(context, self.quick)
+        tests::run(context, self.quick, self.only.as_deref())
     }
 }

@@ -16,7 +16,7 @@ use crate::stages::boot::accel::{self, AccelRequest};
 use crate::stages::build::Built;
 
 /// Wrong usage: the arguments, and a word of the message.
-const USAGE: [(&[&str], &str); 13] = [
+const USAGE: [(&[&str], &str); 18] = [
     (&[], "Usage"),
     (&["frobnicate"], "unrecognized subcommand"),
     (&["build", "--frobnicate"], "unexpected argument"),
@@ -32,6 +32,11 @@ const USAGE: [(&[&str], &str); 13] = [
         "which KVM cannot",
     ),
     (&["boot", "--kernel", "/nonexistent", "--cpus", "1"], "give a Linux tree or an arm64 Image"),
+    (&["series"], "Usage"),
+    (&["series", "export", "--from", "/nonexistent"], "give a git work tree"),
+    (&["series", "rebase", "--onto", "/nonexistent"], "give a Linux tree"),
+    (&["soak", "--boots", "0"], "0 is not in 1.."),
+    (&["soak", "--boots", "1", "--arms", "p2"], "possible values: base, p0, p1"),
     (&["--tree", "/nonexistent", "fetch"], "give the folder of a Linux tree"),
 ];
 

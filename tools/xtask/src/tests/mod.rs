@@ -91,9 +91,14 @@ pub fn run_long(context: &Context, only: Option<&str>) -> Result<()> {
 }
 
 /// Checks the series, with `each` after every patch. An error says how many checks failed.
-pub fn check_series(context: &Context, each: bool, only: Option<&str>) -> Result<()> {
+pub fn check_series(
+    context: &Context,
+    each: bool,
+    against: &[Utf8PathBuf],
+    only: Option<&str>,
+) -> Result<()> {
     let mut runner = Runner::new(context, "series-check", only)?;
-    series::run_all(&mut runner, each);
+    series::run_all(&mut runner, each, against);
     if let Some(only) = only.filter(|_| runner.cases.len() < 2) {
         let text = format!("--only {only}: no check has that in its name");
         return Err(Failure::Usage(text).into());

@@ -111,10 +111,11 @@ fn try_on(runner: &mut Runner<'_>, subject: &Subject, name: &str, other: &fetch:
     let again = format!("cargo xtask series check --only '{}'", other.what);
     runner.case(&title, &again, |runner| {
         let main = &subject.patched.source;
-        if other.is_upstream() && main.version == other.version {
-            if fetch::is_upstream(runner.context, main)? {
-                return Ok(Ending::Noted("kernels are built from it".to_owned()));
-            }
+        if other.is_upstream()
+            && main.version == other.version
+            && fetch::is_upstream(runner.context, main)?
+        {
+            return Ok(Ending::Noted("kernels are built from it".to_owned()));
         }
         let source = match fetch::other(runner.context, name, other) {
             Ok(source) => source,

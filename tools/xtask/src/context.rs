@@ -15,6 +15,7 @@ use xshell::Shell;
 use crate::error::Failure;
 
 /// What every stage is given.
+#[derive(Clone)]
 pub struct Context {
     /// Runs short commands. Long ones go through [`crate::process`].
     pub sh: Shell,

@@ -129,7 +129,7 @@ fn layout(rng: &mut Rng, cpus: u32) -> Option<Topology> {
     let mut rest = cpus;
     let mut take = |most: u32, rng: &mut Rng| {
         let wanted: u32 = rng.u32(1..=most);
-        let factor = (1..=wanted).rev().find(|factor| rest % factor == 0).unwrap_or(1);
+        let factor = (1..=wanted).rev().find(|&factor| rest.is_multiple_of(factor)).unwrap_or(1);
         rest /= factor;
         factor
     };

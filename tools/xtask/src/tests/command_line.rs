@@ -16,7 +16,7 @@ use crate::stages::boot::accel::{self, AccelRequest};
 use crate::stages::build::Built;
 
 /// Wrong usage: the arguments, and a word of the message.
-const USAGE: [(&[&str], &str); 31] = [
+const USAGE: [(&[&str], &str); 36] = [
     (&[], "Usage"),
     (&["frobnicate"], "unrecognized subcommand"),
     (&["build", "--frobnicate"], "unexpected argument"),
@@ -40,6 +40,11 @@ const USAGE: [(&[&str], &str); 31] = [
     (&["ci", "render", "Cargo.toml"], "missing field `project`"),
     (&["kvm-lab", "--vcpus", "0"], "0 is not in 1..=512"),
     (&["kvm-lab", "--real", "--host-root", "/"], "cannot be used with"),
+    (&["series"], "Usage"),
+    (&["series", "export", "--from", "/nonexistent"], "give a git work tree"),
+    (&["series", "rebase", "--onto", "/nonexistent"], "give a Linux tree"),
+    (&["soak", "--boots", "0"], "0 is not in 1.."),
+    (&["soak", "--boots", "1", "--arms", "p2"], "possible values: base, p0, p1"),
     (&["--tree", "/nonexistent", "fetch"], "give the folder of a Linux tree"),
     (
         &["boot", "--kernel", "patched", "--cpus", "4", "--firmware", "nonsense"],

@@ -117,19 +117,28 @@ fn selftest(runner: &mut Runner<'_>) {
     const SCRIPT: &str = "tools/testing/selftests/cpu-hotplug/cpu-on-off-test.sh";
     for parallel in [false, true] {
         let name = format!("selftests/cpu-hotplug with parallel={}", u8::from(parallel));
-        with_shell(runner, &name, "guest", |request, built| {
-            request.parallel = Some(parallel);
-            request.files.push(GuestFile {
-                path: "cpu-on-off-test.sh".to_owned(),
-                executable: true,
-                source: built.configured.tree.dir.join(SCRIPT),
-            });
-            // With `-a` every CPU that can, goes.
-            request
-                .steps
-                .push(run_program("selftest", &["/bin/bash", "/cpu-on-off-test.sh", "-a"]));
-            request.steps.push(require_online("0-7"));
-        });
+        with_shell(
+            runner,
+            &name,
+            "guest",
+            |request, built| {
+                request.parallel = Some(parallel);
+                request.files.push(GuestFile {
+                    path: "cpu-on-off-test.sh".to_owned(),
+                    executable: true,
+                    source: built.configured.tree.dir.join(SCRIPT),
+                });
+                // With `-a` every CPU that can, goes.
+                request
+                    .steps
+                    .push(run_program("selftest", &["/bin/bash", "/cpu-on-off-test.sh", "-a"]));
+                request.steps.push(require_online("0-7"));
+            },
+            |outcome| {
+                let said = outcome.files.get("selftest").map(String::as_str);
+                judge::says("output of the test", said, "Full scope test: all hotplug cpus")
+            },
+        );
     }
 }
 
@@ -150,14 +159,26 @@ fn features(runner: &mut Runner<'_>) {
     for parallel in [false, true] {
         let mode = format!("parallel={}", u8::from(parallel));
 
-        with_shell(runner, &format!("kexec with {mode}"), preset, |request, _| {
-            kexec(request, parallel);
-        });
+        with_shell(
+            runner,
+            &format!("kexec with {mode}"),
+            preset,
+            |request, _| {
+                kexec(request, parallel);
+            },
+            restarted,
+        );
         let name = format!("kexec with {mode} while a CPU is off");
-        with_shell(runner, &name, preset, |request, _| {
-            request.steps.push(Action::Offline { cpu: 3 }.into());
-            kexec(request, parallel);
-        });
+        with_shell(
+            runner,
+            &name,
+            preset,
+            |request, _| {
+                request.steps.push(Action::Offline { cpu: 3 }.into());
+                kexec(request, parallel);
+            },
+            restarted,
+        );
 
         let name = format!("hibernation up to pm_test=processors with {mode}");
         boot(runner, &name, preset, 4, |request| {
@@ -245,12 +266,22 @@ fn kexec(request: &mut BootRequest, parallel: bool) {
     ]);
 }
 
+/// Both kernels must have said that they brought all CPUs up.
+fn restarted(outcome: &BootOutcome) -> Judgement {
+    let up = "Brought up 1 node, 8 CPUs";
+    match outcome.console.matches(up).count() {
+        2 => Ok(()),
+        count => Err(format!("the console says {count} times instead of twice `{up}`")),
+    }
+}
+
 /// A boot with bash, busybox and kexec at hand.
 fn with_shell(
     runner: &mut Runner<'_>,
     name: &str,
     preset: &str,
     change: impl FnOnce(&mut BootRequest, &Built),
+    judge: impl FnOnce(&BootOutcome) -> Judgement,
 ) {
     runner.timed(name, &again(name), |runner| {
         let root = match userland::shell(runner.context) {
@@ -265,10 +296,10 @@ fn with_shell(
         request.root = Some(root);
         request.icount = false;
         request.memory_mib = Some(1024);
-        // kexec asks devices of /proc for the command line; programs look for tools in /bin.
+        // Scripts look for their tools in /bin.
         request.steps = vec![run_program("install", &["/bin/busybox", "--install", "-s", "/bin"])];
         change(&mut request, &built);
-        finish(runner, &request, |_| Ok(()))
+        finish(runner, &request, judge)
     });
 }
 

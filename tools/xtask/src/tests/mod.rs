@@ -59,8 +59,8 @@ struct Runner<'a> {
 }
 
 /// Runs every case, or with `quick` those that need no kernel. An error says how many failed.
-pub fn run(context: &Context, quick: bool, files: &VerdictFiles) -> Result<()> {
-    let mut runner = Runner::new(context, "test", None)?;
+pub fn run(context: &Context, quick: bool, only: Option<&str>, files: &VerdictFiles) -> Result<()> {
+    let mut runner = Runner::new(context, "test", only)?;
     if !quick {
         host::ensure(context)?;
     }
@@ -103,11 +103,12 @@ pub fn run_long(context: &Context, only: Option<&str>, files: &VerdictFiles) -> 
 pub fn check_series(
     context: &Context,
     each: bool,
+    against: &[Utf8PathBuf],
     only: Option<&str>,
     files: &VerdictFiles,
 ) -> Result<()> {
     let mut runner = Runner::new(context, "series-check", only)?;
-    series::run_all(&mut runner, each);
+    series::run_all(&mut runner, each, against);
     if let Some(only) = only.filter(|_| runner.cases.len() < 2) {
         let text = format!("--only {only}: no check has that in its name");
         return Err(Failure::Usage(text).into());
@@ -176,7 +177,7 @@ impl<'a> Runner<'a> {
         let mut built = None;
         let name = format!("build {kernel} with {preset}");
         let reproduce = format!("cargo xtask build --kernel {kernel} --preset {preset}");
-        self.timed(&name, &reproduce, |runner| {
+        self.always(&name, &reproduce, |runner| {
             built = Some(stages::prepare(runner.context, &kernel, preset, build::LIMIT)?);
             Ok(Ending::Passed)
         });

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Ending, Runner};
 use crate::stages::apply::{self, Series, Tree};
@@ -48,10 +48,19 @@ pub fn run(runner: &mut Runner<'_>) {
 }
 
 /// All checks; with `each` also a build and a boot after every patch.
-pub fn run_all(runner: &mut Runner<'_>, each: bool) {
+pub fn run_all(runner: &mut Runner<'_>, each: bool, against: &[Utf8PathBuf]) {
     let Some(subject) = subject(runner) else { return };
     quick(runner, &subject);
     others(runner, &subject);
+    for dir in against {
+        let title = format!("the series on {dir}");
+        let again = format!("cargo xtask series check --against {dir}");
+        runner.case(&title, &again, |runner| {
+            let source = fetch::run(&runner.context.with_tree(dir.canonicalize_utf8()?))?;
+            let finding = applies::check(&runner.desk(), &source, &subject.series.patches)?;
+            Ok(report(finding))
+        });
+    }
     compilers(runner, &subject);
     if each {
         for count in 1..=subject.series.patches.len() {
@@ -102,22 +111,27 @@ fn try_on(runner: &mut Runner<'_>, subject: &Subject, name: &str, other: &fetch:
     let again = format!("cargo xtask series check --only '{}'", other.what);
     runner.case(&title, &again, |runner| {
         let main = &subject.patched.source;
-        if other.is_upstream() && main.version == other.version {
-            if fetch::is_upstream(runner.context, main)? {
-                return Ok(Ending::Noted("kernels are built from it".to_owned()));
-            }
+        if other.is_upstream()
+            && main.version == other.version
+            && fetch::is_upstream(runner.context, main)?
+        {
+            return Ok(Ending::Noted("kernels are built from it".to_owned()));
         }
         let source = match fetch::other(runner.context, name, other) {
             Ok(source) => source,
             Err(error) => return Ok(Ending::Skipped(format!("needs its source: {error:#}"))),
         };
         let finding = applies::check(&runner.desk(), &source, &subject.series.patches)?;
-        Ok(match finding {
-            // Not made for it: a report.
-            Finding::Wrong(text) if !other.must_apply => Ending::Noted(text),
-            finding => finding.into(),
-        })
+        Ok(if other.must_apply { finding.into() } else { report(finding) })
     });
+}
+
+/// The series is not made for this tree, so that it is no failure if it does not apply.
+fn report(finding: Finding) -> Ending {
+    match finding {
+        Finding::Wrong(text) => Ending::Noted(text),
+        finding => finding.into(),
+    }
 }
 
 fn compilers(runner: &mut Runner<'_>, subject: &Subject) {

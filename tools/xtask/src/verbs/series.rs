@@ -38,6 +38,9 @@ struct Check {
     /// Also build and boot the kernel after each patch
     #[arg(long)]
     each: bool,
+    /// Also say whether the series applies to this Linux tree, which is only read
+    #[arg(long, value_name = "DIR")]
+    against: Vec<Utf8PathBuf>,
     /// Only checks whose name contains this
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
@@ -81,7 +84,14 @@ impl SeriesVerb {
     pub fn run(self, context: &Context) -> Result<()> {
         match self.what {
             What::Check(check) => {
-                tests::check_series(context, check.each, check.only.as_deref(), &check.files)
+                for dir in &check.against {
+                    if !dir.is_dir() {
+                        let text = format!("--against {dir}: give the folder of a Linux tree");
+                        return Err(Failure::Usage(text).into());
+                    }
+                }
+                let Check { each, against, only, files } = check;
+                tests::check_series(context, each, &against, only.as_deref(), &files)
             }
             What::Export(export) => export.run(context),
             What::Rebase(rebase) => rebase.run(context),

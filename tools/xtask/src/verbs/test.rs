@@ -22,8 +22,8 @@ pub struct Test {
     /// and other machines, two hours on two cores
     #[arg(long, conflicts_with = "quick")]
     long: bool,
-    /// With --long: only cases whose name contains this
-    #[arg(long, value_name = "TEXT", requires = "long")]
+    /// Only cases whose name contains this, and the kernels that they may need
+    #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     #[command(flatten)]
     files: VerdictFiles,
@@ -36,6 +36,6 @@ impl Test {
         if long {
             return tests::run_long(context, only.as_deref(), &files);
         }
-        tests::run(context, quick, &files)
+        tests::run(context, quick, only.as_deref(), &files)
     }
 }

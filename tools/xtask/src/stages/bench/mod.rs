@@ -144,7 +144,7 @@ pub fn run(
     let progress = Mutex::new(Progress::spinner(format!("bench, {} boots", due.len())));
     std::thread::scope(|scope| {
         for _ in 0..side_by_side.clamp(1, due.len().max(1)) {
-            let (own, shared, progress) = (context.again(), &shared, &progress);
+            let (own, shared, progress) = (context.clone(), &shared, &progress);
             let manifest = &manifest;
             scope.spawn(move || worker(&own, due, shared, progress, file, manifest));
         }

@@ -2,6 +2,7 @@
 
 //! Whether the series applies to another tree than the one that kernels are built from.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Duration;
 
@@ -18,31 +19,34 @@ use crate::stages::fetch::{Origin, Source};
 /// Reading a kernel tarball to its end takes a quarter of a minute.
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
-/// Tries `patches` on `source`, a tarball. Only the files that they touch are unpacked: `git am`
-/// looks at no others, and it allows no fuzz.
+/// Tries `patches` on `source`. Only the files that they touch are looked at: `git am` looks at no
+/// others, and it allows no fuzz.
 pub fn check(desk: &Desk<'_>, source: &Source, patches: &[Patch]) -> Result<Finding> {
-    let Origin::Tarball(tarball) = &source.origin else { bail!("not a tarball") };
     let folder = desk.context.cache.join("kernels");
     fs_err::create_dir_all(&folder)?;
     let scratch = tempfile::Builder::new().prefix(".try-").tempdir_in(&folder)?;
     let dir = Utf8Path::from_path(scratch.path()).context("a folder that is not UTF-8")?;
 
-    let mut files = std::collections::BTreeSet::new();
+    let mut files = BTreeSet::new();
     for patch in patches {
         files.extend(PatchText::parse(&String::from_utf8_lossy(&fs_err::read(&patch.path)?)).files);
     }
-    let unpack = ["--use-compress-program=xz -T0", "--strip-components=1", "--no-same-owner"];
-    let tar = cmd!(desk.context.sh, "tar -x {unpack...} -f {tarball} -C {dir}");
-    let mut tar = Command::from(tar.args(["--wildcards", "--no-wildcards-match-slash"]));
-    tar.args(files.iter().map(|file| format!("*/{file}"))).env("LC_ALL", "C");
-    let (code, text) = desk.output(&format!("unpack {}", source.version), tar, LIMIT)?;
-    // Files that the series adds are not there, which tar thinks is an error.
-    let expected = |line: &str| {
-        line.ends_with(": Not found in archive")
-            || line.ends_with("Exiting with failure status due to previous errors")
-    };
-    if code != Some(0) && !text.lines().all(expected) {
-        bail!("cannot unpack {tarball}: {}", text.trim());
+    match &source.origin {
+        Origin::Tarball(tarball) => unpack(desk, source, tarball, &files, dir)?,
+        Origin::Plain(tree) => {
+            for file in files.iter().filter(|file| tree.join(file).is_file()) {
+                put(dir, file, &fs_err::read(tree.join(file))?)?;
+            }
+        }
+        Origin::Git(tree) => {
+            let git = Git::new(&desk.context.sh, tree);
+            for file in &files {
+                let content = git.output(["show", &format!("HEAD:{file}")])?;
+                if content.status.success() {
+                    put(dir, file, &content.stdout)?;
+                }
+            }
+        }
     }
 
     let git = Git::new(&desk.context.sh, dir);
@@ -56,4 +60,36 @@ pub fn check(desk: &Desk<'_>, source: &Source, patches: &[Patch]) -> Result<Find
         Some(error) if error.is::<Failure>() => Finding::Wrong(error.to_string()),
         Some(error) => return Err(error),
     })
+}
+
+/// Unpacks `files` of `tarball` to `dir`.
+fn unpack(
+    desk: &Desk<'_>,
+    source: &Source,
+    tarball: &Utf8Path,
+    files: &BTreeSet<String>,
+    dir: &Utf8Path,
+) -> Result<()> {
+    let unpack = ["--use-compress-program=xz -T0", "--strip-components=1", "--no-same-owner"];
+    let tar = cmd!(desk.context.sh, "tar -x {unpack...} -f {tarball} -C {dir}");
+    let mut tar = Command::from(tar.args(["--wildcards", "--no-wildcards-match-slash"]));
+    tar.args(files.iter().map(|file| format!("*/{file}"))).env("LC_ALL", "C");
+    let (code, text) = desk.output(&format!("unpack {}", source.version), tar, LIMIT)?;
+    // Files that the series adds are not there, which tar thinks is an error.
+    let expected = |line: &str| {
+        line.ends_with(": Not found in archive")
+            || line.ends_with("Exiting with failure status due to previous errors")
+    };
+    if code != Some(0) && !text.lines().all(expected) {
+        bail!("cannot unpack {tarball}: {}", text.trim());
+    }
+    Ok(())
+}
+
+fn put(dir: &Utf8Path, file: &str, content: &[u8]) -> Result<()> {
+    let path = dir.join(file);
+    if let Some(folder) = path.parent() {
+        fs_err::create_dir_all(folder)?;
+    }
+    Ok(fs_err::write(path, content)?)
 }

@@ -34,7 +34,7 @@ pub fn check(desk: &Desk<'_>, trees: Trees<'_>, touched: &BTreeSet<String>) -> R
     let scripts = scripts(&trees.patched.dir)?;
     let progress = Progress::spinner("coccinelle");
     let start = Instant::now();
-    let (mut ran, mut new, mut slow) = (0, Vec::new(), Vec::new());
+    let (mut ran, mut new, mut slow, mut failed) = (0, Vec::new(), Vec::new(), Vec::new());
     for (index, script) in scripts.iter().enumerate() {
         let name = script.file_stem().unwrap_or_default();
         progress.note(&format!("{name}, {index} of {} scripts done", scripts.len()));
@@ -43,14 +43,24 @@ pub fn check(desk: &Desk<'_>, trees: Trees<'_>, touched: &BTreeSet<String>) -> R
             break;
         }
         let run = |tree: &Utf8Path| spatch(desk, tree, script, &files);
-        let Some(found) = run(&trees.patched.dir)? else {
-            slow.push(name.to_owned());
-            continue;
+        let found = match run(&trees.patched.dir)? {
+            Ran::Said(found) => found,
+            Ran::TooSlow => {
+                slow.push(name.to_owned());
+                continue;
+            }
+            Ran::Failed(cause) => {
+                failed.push(format!("{name} ({cause})"));
+                continue;
+            }
         };
         ran += 1;
         if found.len() > 0 {
             // Only now the base is of interest.
-            let known = run(&trees.base.dir)?.unwrap_or_default();
+            let known = match run(&trees.base.dir)? {
+                Ran::Said(known) => known,
+                Ran::TooSlow | Ran::Failed(_) => Remarks::default(),
+            };
             new.extend(found.new_since(&known).into_iter().map(|said| format!("{name}: {said}")));
         }
     }
@@ -59,7 +69,23 @@ pub fn check(desk: &Desk<'_>, trees: Trees<'_>, touched: &BTreeSet<String>) -> R
     if !slow.is_empty() {
         looked_at += &format!("; too slow and left out: {}", slow.join(", "));
     }
+    if !failed.is_empty() {
+        looked_at += &format!("; could not be run: {}", failed.join(", "));
+    }
+    if ran == 0 {
+        new.push(format!("no script could be run: {looked_at}"));
+    }
     Ok(Finding::of(&new, looked_at))
+}
+
+/// What came of one script.
+enum Ran {
+    /// It said this.
+    Said(Remarks),
+    /// It takes too long.
+    TooSlow,
+    /// spatch refuses it, as its OCaml or Python parts need what is not installed.
+    Failed(String),
 }
 
 /// The scripts that have a mode `report`.
@@ -96,13 +122,8 @@ fn options(script: &str) -> Vec<&str> {
     asked.unwrap_or_default().split_whitespace().collect()
 }
 
-/// What `script` says; none if it takes too long.
-fn spatch(
-    desk: &Desk<'_>,
-    tree: &Utf8Path,
-    script: &Utf8Path,
-    files: &[&String],
-) -> Result<Option<Remarks>> {
+/// Runs `script`.
+fn spatch(desk: &Desk<'_>, tree: &Utf8Path, script: &Utf8Path, files: &[&String]) -> Result<Ran> {
     let text = String::from_utf8_lossy(&fs_err::read(script)?).into_owned();
     let name = script.file_stem().unwrap_or_default();
     let files = files.iter().filter(|file| tree.join(file.as_str()).is_file());
@@ -112,12 +133,11 @@ fn spatch(
     spatch.args(["-I", "include", "-I", "arch/arm64/include", "-I", "include/uapi"]);
     spatch.args(files).current_dir(tree);
     match desk.output(&format!("coccinelle {name}"), spatch, LIMIT) {
-        Ok((Some(0), text)) => Ok(Some(Remarks::parse_plain(&text, tree.as_str()))),
-        Ok((_, text)) => {
-            let last = text.lines().last().unwrap_or("no word").to_owned();
-            Err(Failure::Check(format!("spatch failed on {name}: {last}")).into())
+        Ok((Some(0), text)) => Ok(Ran::Said(Remarks::parse_plain(&text, tree.as_str()))),
+        Ok((_, text)) => Ok(Ran::Failed(text.lines().last().unwrap_or("no word").to_owned())),
+        Err(error) if matches!(error.downcast_ref(), Some(Failure::TimeLimit(_))) => {
+            Ok(Ran::TooSlow)
         }
-        Err(error) if matches!(error.downcast_ref(), Some(Failure::TimeLimit(_))) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -7,7 +7,7 @@ use svg::Document;
 use svg::node::element::{Description, Group, Line, Polyline, Style, Text, Title};
 
 use super::duration::duration;
-use crate::window::{Auto, Fixed, Latency, Machine, Policy, simulate};
+use crate::window::{Latency, Machine, Window, simulate};
 
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 400.0;
@@ -32,8 +32,7 @@ type Curve = (&'static str, &'static str, Vec<(f64, f64)>);
 
 /// The picture of `docs/kick-window.svg`.
 pub fn picture() -> String {
-    let total =
-        |machine: &Machine, mut policy: Box<dyn Policy>| simulate(machine, policy.as_mut()).total;
+    let total = |machine: &Machine, window| simulate(machine, window).total;
     let server = |latency: u64| Machine {
         cpus: 127,
         kick: 50 * US,
@@ -42,16 +41,16 @@ pub fn picture() -> String {
         boot: 0,
         release: 500 * US,
         pcpus: None,
+        fails: None,
     };
     let latencies: Vec<u64> =
         (0..=20).map(|step| (1e4 * 10_f64.powf(f64::from(step) / 4.0)) as u64).collect();
-    let over = |policy: &dyn Fn() -> Box<dyn Policy>| {
-        latencies.iter().map(|&ns| (ns as f64, total(&server(ns), policy()))).collect()
-    };
+    let over =
+        |window| latencies.iter().map(|&ns| (ns as f64, total(&server(ns), window))).collect();
     let servers: [Curve; 3] = [
-        ("serial", "serial", over(&|| Box::new(Fixed(1)))),
-        ("all", "all at once", over(&|| Box::new(Fixed(127)))),
-        ("auto", "auto", over(&|| Box::<Auto>::default())),
+        ("serial", "serial", over(Window::SERIAL)),
+        ("all", "all at once", over(Window::ALL)),
+        ("auto", "auto", over(Window::Auto)),
     ];
 
     let guest = Machine {
@@ -62,14 +61,18 @@ pub fn picture() -> String {
         boot: 200 * US,
         release: 500 * US,
         pcpus: Some(4),
+        fails: None,
     };
     let sizes = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 63];
-    let auto = total(&guest, Box::<Auto>::default());
+    let auto = total(&guest, Window::Auto);
     let guests: [Curve; 2] = [
         (
             "fixed",
             "fixed window",
-            sizes.iter().map(|&size| (size as f64, total(&guest, Box::new(Fixed(size))))).collect(),
+            sizes
+                .iter()
+                .map(|&size| (f64::from(size), total(&guest, Window::Ahead(size - 1))))
+                .collect(),
         ),
         ("auto", "auto", vec![(1.0, auto), (63.0, auto)]),
     ];

@@ -87,7 +87,8 @@ fn transcribed() -> (String, String) {
     let mut turn = 0;
     for index in 0..OPERATIONS {
         // Times of all magnitudes, from nothing to more than a minute.
-        let ns = random.random_range(0..=1_u64 << random.random_range(0..37));
+        let bits = random.random_range(0..37);
+        let ns = random.random_range(0..=1_u64 << bits);
         let choice = if index == 0 { 0 } else { random.random_range(0..100) };
         let (what, a, b, c) = match choice {
             0..2 => {
@@ -111,7 +112,8 @@ fn transcribed() -> (String, String) {
             }
             _ => {
                 let kicked = turn + 1 + random.random_range(0..20);
-                let spare = random.random_range(0..1 << random.random_range(1..8));
+                let bits = random.random_range(1..8);
+                let spare = random.random_range(0..1 << bits);
                 auto.alive(turn, kicked, spare);
                 turn += 1;
                 ('a', u64::from(turn - 1), u64::from(kicked), u64::from(spare))

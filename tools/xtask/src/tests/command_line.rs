@@ -16,7 +16,7 @@ use crate::stages::boot::accel::{self, AccelRequest};
 use crate::stages::build::Built;
 
 /// Wrong usage: the arguments, and a word of the message.
-const USAGE: [(&[&str], &str); 36] = [
+const USAGE: [(&[&str], &str); 38] = [
     (&[], "Usage"),
     (&["frobnicate"], "unrecognized subcommand"),
     (&["build", "--frobnicate"], "unexpected argument"),
@@ -69,6 +69,14 @@ const USAGE: [(&[&str], &str); 36] = [
     (
         &["bench", "--arms", "p0", "--cpus", "4", "--runs", "1", "--resume", "/nonexistent"],
         "--resume: ",
+    ),
+    (
+        &["bench", "--arms", "p0", "--cpus", "4", "--runs", "1", "--kvm-lab", "--icount"],
+        "cannot be used with",
+    ),
+    (
+        &["bench", "--arms", "p0", "--cpus", "4", "--runs", "1", "--firmware", "nonsense"],
+        "there is no firmware profile",
     ),
     (&["compare", "/nonexistent", "/nonexistent"], "/nonexistent"),
 ];

@@ -16,12 +16,14 @@ use crate::host;
 use crate::output;
 use crate::stages::bench::arms::{Arm, first_duplicate};
 use crate::stages::bench::{self, Due, Prepared};
-use crate::stages::boot::accel::{self, AccelRequest};
+use crate::stages::boot::accel::{self, Accel, AccelRequest};
 use crate::stages::boot::plan::{MAX_CPUS, Topology};
-use crate::stages::boot::{BootOutcome, BootRequest};
+use crate::stages::boot::{BootOutcome, BootRequest, firmware};
 use crate::stages::build::Built;
+use crate::stages::lab::{self, LabRequest};
 use crate::stages::manifest::manifest;
 use crate::verbs::compare::Bound;
+use crate::verbs::kvm_lab::HostOptions;
 
 /// Boot several kernels many times and compare them
 ///
@@ -56,6 +58,17 @@ pub struct Bench {
     /// Run on KVM or in emulation
     #[arg(long, value_enum, default_value_t)]
     accel: AccelRequest,
+    /// Imitate this firmware, in TCG: the name of a profile or its file
+    #[arg(long, value_name = "PROFILE")]
+    firmware: Option<String>,
+    /// Boot on KVM, and count exits, in the KVM lab
+    #[arg(long, conflicts_with_all = ["icount", "accel", "firmware", "topologies"])]
+    kvm_lab: bool,
+    /// With --kvm-lab: CPUs of the host that the guest's share
+    #[arg(long, value_name = "M", default_value_t = 4, requires = "kvm_lab", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_CPUS)))]
+    pcpus: u32,
+    #[command(flatten, next_help_heading = "With --kvm-lab")]
+    host: HostOptions,
     /// The configuration of arms that name none
     #[arg(long, value_name = "NAME", default_value = "guest")]
     preset: String,
@@ -107,12 +120,20 @@ impl Bench {
         template.append = self.append.join(" ");
         template.quiet = true;
         template.accel = self.accel;
+        template.firmware =
+            self.firmware.as_deref().map(|name| firmware::find(context, name)).transpose()?;
         template.validate()?;
-        let before = self.resume.as_deref().map(bench::resume).transpose()?;
-        let (accel, why_not_kvm) = accel::choose(self.accel, self.icount, &accel::Host::probe())?;
-        if let Some(why) = why_not_kvm {
-            eprintln!("emulating with TCG: {why}");
+        if !self.kvm_lab && self.host.real {
+            return Err(Failure::Usage("--real goes with --kvm-lab".to_owned()).into());
         }
+        if self.kvm_lab && self.host.real {
+            // Before a kernel is built for it.
+            lab::require(self.pcpus, true)?;
+        }
+        let before = self.resume.as_deref().map(bench::resume).transpose()?;
+        // An emulated host counts instructions.
+        let icount = self.icount || (self.kvm_lab && !self.host.real);
+        let accel = if self.kvm_lab { Accel::Kvm } else { self.accel(&template)? };
 
         host::ensure(context)?;
         let arms = (self.arms.iter())
@@ -123,12 +144,12 @@ impl Bench {
             arms: planned.collect::<Result<_>>()?,
             machines: machines.iter().map(|(machine, _)| machine.clone()).collect(),
             runs: self.runs,
-            warmups: self.warmups.unwrap_or(u32::from(!self.icount)),
+            warmups: self.warmups.unwrap_or(u32::from(!icount)),
             seed: self.seed,
-            icount: self.icount,
-            kvm_lab: false,
+            icount,
+            kvm_lab: self.kvm_lab,
             accel: accel.to_string(),
-            firmware: None,
+            firmware: template.firmware.as_ref().map(|profile| profile.name.clone()),
         };
 
         let file = self.resume.clone().or(self.json.clone());
@@ -146,14 +167,19 @@ impl Bench {
         }
         results.bench = Some(plan.clone());
 
+        let lab = self.kvm_lab.then(|| self.host.host(context)).transpose()?;
         let due = plan.missing(&results.runs).into_iter().map(|slot| {
             let (machine, topology) = &machines[slot.machine];
             let seed = self.seed + u64::from(slot.repeat.unwrap_or(0));
             let request = arms[slot.arm].request(&template, machine, *topology, seed);
-            Due { slot, request }
+            let lab = lab.as_ref().map(|host| {
+                let repetition = slot.repeat.unwrap_or(0);
+                LabRequest::of_boot(&request, self.pcpus, repetition, host.clone())
+            });
+            Due { slot, request, lab }
         });
         let due: Vec<Due> = due.collect();
-        let side_by_side = bench::side_by_side(self.icount);
+        let side_by_side = bench::side_by_side(icount);
         let tell = |context: &Context, results: &mut Results, outcome: &BootOutcome| {
             if results.manifest.qemu.is_none() {
                 let outcomes = std::slice::from_ref(outcome);
@@ -168,6 +194,18 @@ impl Bench {
         print!("{}", render::bench::bench(&results.runs, self.seed));
         println!("results: {file}");
         self.conclude(&results)
+    }
+
+    /// What boots run on.
+    fn accel(&self, template: &BootRequest) -> Result<Accel> {
+        if template.firmware.is_some() {
+            return Ok(Accel::Tcg);
+        }
+        let (accel, why_not_kvm) = accel::choose(self.accel, self.icount, &accel::Host::probe())?;
+        if let Some(why) = why_not_kvm {
+            eprintln!("emulating with TCG: {why}");
+        }
+        Ok(accel)
     }
 
     /// What is to be said of each arm on each machine: it failed, it is beyond the bound, or neither.

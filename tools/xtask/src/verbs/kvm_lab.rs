@@ -55,27 +55,14 @@ pub struct KvmLab {
     /// The number of the first repetition, to repeat one of many
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100_000))]
     first_repetition: u32,
-    /// Use this machine as the host; needs arm64 with KVM, and root
-    #[arg(long)]
-    real: bool,
+    #[command(flatten)]
+    host: HostOptions,
     /// Let the host's scheduler choose its CPU for each of the guest's
     #[arg(long)]
     no_pin: bool,
     /// Only time the guest: recording its exits costs time
     #[arg(long)]
     no_trace: bool,
-    /// The emulated host's kernel: pristine, base, patched, a tree or an Image
-    #[arg(long, value_name = "base|patched|PATH", default_value = "base", conflicts_with = "real")]
-    host_kernel: Kernel,
-    /// The configuration of the emulated host's kernel
-    #[arg(long, value_name = "NAME", default_value = stage::HOST_PRESET, conflicts_with = "real")]
-    host_preset: String,
-    /// Load this module first on the emulated host, where virtio is not built into its kernel
-    #[arg(long, value_name = "FILE", conflicts_with = "real")]
-    host_module: Vec<Utf8PathBuf>,
-    /// A folder with an arm64 QEMU for the emulated host [default: the distribution's packages]
-    #[arg(long, value_name = "DIR", conflicts_with = "real")]
-    host_root: Option<Utf8PathBuf>,
     /// Kill the guest after so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
@@ -87,10 +74,63 @@ pub struct KvmLab {
     json: Option<Utf8PathBuf>,
 }
 
+/// On which host.
+#[derive(Debug, Args)]
+pub struct HostOptions {
+    /// Use this machine as the host; needs arm64 with KVM, and root
+    #[arg(long)]
+    pub real: bool,
+    /// The emulated host's kernel: pristine, base, patched, a tree or an Image
+    #[arg(long, value_name = "base|patched|PATH", default_value = "base", conflicts_with = "real")]
+    pub host_kernel: Kernel,
+    /// The configuration of the emulated host's kernel
+    #[arg(long, value_name = "NAME", default_value = stage::HOST_PRESET, conflicts_with = "real")]
+    pub host_preset: String,
+    /// Load this module first on the emulated host, where virtio is not built into its kernel
+    #[arg(long, value_name = "FILE", conflicts_with = "real")]
+    pub host_module: Vec<Utf8PathBuf>,
+    /// A folder with an arm64 QEMU for the emulated host [default: the distribution's packages]
+    #[arg(long, value_name = "DIR", conflicts_with = "real")]
+    pub host_root: Option<Utf8PathBuf>,
+}
+
+impl HostOptions {
+    /// The host, its kernel built.
+    ///
+    /// # Errors
+    ///
+    /// A file or folder that was named is not there, or the kernel cannot be built.
+    pub fn host(&self, context: &Context) -> Result<Host> {
+        if self.real {
+            return Ok(Host::Real);
+        }
+        let built = stages::bootable(context, &self.host_kernel, None, &self.host_preset)?;
+        let hz = match &built.built {
+            Some(built) => stage::hz(&fs_err::read_to_string(built.configured.config())?),
+            None => None,
+        };
+        let root = self.host_root.as_ref().map(|root| {
+            root.canonicalize_utf8()
+                .map_err(|error| Failure::Usage(format!("--host-root {root}: {error}")))
+        });
+        for module in &self.host_module {
+            fs_err::metadata(module)
+                .map_err(|error| Failure::Usage(format!("--host-module: {error}")))?;
+        }
+        let modules = self.host_module.clone();
+        Ok(Host::Emulated(EmulatedHost {
+            image: built.image,
+            hz,
+            modules,
+            root: root.transpose()?,
+        }))
+    }
+}
+
 impl KvmLab {
     /// Runs the verb.
     pub fn run(self, context: &Context) -> Result<()> {
-        if self.real {
+        if self.host.real {
             // Before a kernel is built for it.
             stage::require(self.pcpus, !self.no_trace)?;
         }
@@ -108,7 +148,7 @@ impl KvmLab {
             trace: !self.no_trace,
             repetition: self.first_repetition,
             limit: self.limit.map(Duration::from_secs),
-            host: self.host(context)?,
+            host: self.host.host(context)?,
             keep: self.keep,
             quiet: false,
         };
@@ -141,32 +181,6 @@ impl KvmLab {
             eprintln!("all that is left of this run: {folder}");
         }
         Err(failure.into())
-    }
-
-    fn host(&self, context: &Context) -> Result<Host> {
-        if self.real {
-            return Ok(Host::Real);
-        }
-        let built = stages::bootable(context, &self.host_kernel, None, &self.host_preset)?;
-        let hz = match &built.built {
-            Some(built) => stage::hz(&fs_err::read_to_string(built.configured.config())?),
-            None => None,
-        };
-        let root = self.host_root.as_ref().map(|root| {
-            root.canonicalize_utf8()
-                .map_err(|error| Failure::Usage(format!("--host-root {root}: {error}")))
-        });
-        for module in &self.host_module {
-            fs_err::metadata(module)
-                .map_err(|error| Failure::Usage(format!("--host-module: {error}")))?;
-        }
-        let modules = self.host_module.clone();
-        Ok(Host::Emulated(EmulatedHost {
-            image: built.image,
-            hz,
-            modules,
-            root: root.transpose()?,
-        }))
     }
 
     /// `base`, or the kernel with its mode, as `p0`, `p1`, `p1-w4`.

@@ -21,6 +21,7 @@ use super::apply::hex;
 use super::boot::plan::Topology;
 use super::boot::{self, BootOutcome, BootRequest};
 use super::build::{self, Built};
+use super::lab::{self, LabRequest};
 use super::{Kernel, collect};
 use crate::context::Context;
 use crate::error;
@@ -118,6 +119,8 @@ pub struct Due {
     pub slot: Slot,
     /// What is booted.
     pub request: BootRequest,
+    /// The same as a guest of the KVM lab, if it is booted there.
+    pub lab: Option<LabRequest>,
 }
 
 /// Makes the runs that are `due`, up to `side_by_side` at a time, and adds them to `results`, which
@@ -188,16 +191,22 @@ fn worker(
             show(&state, due, progress);
             index
         };
-        let Due { slot, request } = &due[index];
-        let ended = boot::run(context, request);
+        let Due { slot, request, lab } = &due[index];
+        let ended = match lab {
+            None => boot::run(context, request).map(|outcome| {
+                (with_online(collect::run(request, &outcome), request, &outcome), outcome)
+            }),
+            // What comes from outside of the guest may be the emulated host's.
+            Some(lab) => lab::run(context, lab).map(|ended| (ended.run, ended.boot)),
+        };
         let mut state = lock();
         state.running.retain(|&running| running != index);
         state.done += 1;
-        let kept = ended.and_then(|outcome| {
+        let kept = ended.and_then(|(run, outcome)| {
             state.time_left.made(weight(request), outcome.elapsed);
             manifest(context, state.results, &outcome);
             // A warm-up is of interest only if it fails.
-            let run = sample(request, slot, &outcome);
+            let run = sample(request, slot, run);
             if slot.repeat.is_some() || !run.ok {
                 state.results.runs.push(run);
             }
@@ -262,9 +271,24 @@ impl TimeLeft {
     }
 }
 
-/// The run that `outcome` is: a good one only if every CPU is up and the kernel did as it was told.
-fn sample(request: &BootRequest, slot: &Slot, outcome: &BootOutcome) -> Run {
-    let mut run = collect::run(request, outcome);
+/// The run, failed if the guest's list of CPUs that are online is too short. For kernels without a
+/// timeline.
+fn with_online(run: Run, request: &BootRequest, outcome: &BootOutcome) -> Run {
+    match outcome.files.get("online").and_then(|list| cpu_list(list)) {
+        Some(online)
+            if run.failure.is_none()
+                && request.module.is_none()
+                && online.len() != usize::try_from(request.cpus).unwrap_or(usize::MAX) =>
+        {
+            let detail = format!("{} of {} CPUs are online", online.len(), request.cpus);
+            run.with_failure(failure("not-all-online", detail))
+        }
+        _ => run,
+    }
+}
+
+/// The run of a slot: a good one only if every CPU is up and the kernel did as it was told.
+fn sample(request: &BootRequest, slot: &Slot, mut run: Run) -> Run {
     run.topology = request.topology.map(|topology| topology.to_string());
     run.repeat = slot.repeat;
     run.seed = request.icount.then_some(request.seed);
@@ -273,11 +297,6 @@ fn sample(request: &BootRequest, slot: &Slot, outcome: &BootOutcome) -> Run {
     }
     if request.module.is_some() {
         run = require_all_online(run);
-    } else if let Some(online) = outcome.files.get("online").and_then(|list| cpu_list(list))
-        && online.len() != usize::try_from(request.cpus).unwrap_or(usize::MAX)
-    {
-        let detail = format!("{} of {} CPUs are online", online.len(), request.cpus);
-        run = run.with_failure(failure("not-all-online", detail));
     }
     match disobedience(request, &run) {
         Some(detail) if run.failure.is_none() => run.with_failure(failure("other-mode", detail)),
@@ -301,7 +320,9 @@ fn disobedience(request: &BootRequest, run: &Run) -> Option<String> {
         let (asked, did) = (u8::from(asked), u8::from(did));
         return Some(format!("asked for cpuhp.parallel={asked}, the timeline says {did}"));
     }
+    // One after the other there is no window, whatever was asked for.
     if let (Some(asked), Some(did)) = (request.window, &run.window)
+        && run.parallel != Some(false)
         && asked.to_string() != *did
     {
         return Some(format!("asked for cpuhp.window={asked}, the timeline says {did}"));

@@ -97,6 +97,27 @@ pub struct LabOutcome {
 }
 
 impl LabRequest {
+    /// The measurement of the guest that `boot` describes, as far as the lab can be told.
+    pub fn of_boot(boot: &BootRequest, pcpus: u32, repetition: u32, host: Host) -> Self {
+        Self {
+            label: boot.label.clone(),
+            image: boot.image.clone(),
+            module: boot.module.clone(),
+            vcpus: boot.cpus,
+            pcpus,
+            parallel: boot.parallel,
+            window: boot.window,
+            append: boot.append.clone(),
+            pin: true,
+            trace: true,
+            repetition,
+            limit: boot.limit,
+            host,
+            keep: boot.keep,
+            quiet: boot.quiet,
+        }
+    }
+
     /// Refuses what no host could run.
     pub fn validate(&self) -> Result<(), Failure> {
         self.guest().validate()?;

@@ -7,6 +7,7 @@ use kernel::{
     cpu_bringup::{
         cpu_ids,
         is_parallel,
+        window,
         Outcome,
         Phase,
         Record, //
@@ -16,8 +17,8 @@ use kernel::{
 };
 
 use crate::timeline::{
-    window,
-    DisplayOutcome, //
+    DisplayOutcome,
+    DisplayWindow, //
 };
 
 const NSEC_PER_USEC: u64 = kernel::time::NSEC_PER_USEC as u64;
@@ -37,7 +38,8 @@ pub(crate) fn show(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let records = collect().map_err(|_| fmt::Error)?;
 
     let mode = if is_parallel() { "parallel" } else { "serial" };
-    writeln!(f, "mode     {mode}, window {}", window())?;
+    let window = DisplayWindow(window());
+    f.write_fmt(fmt!("mode     {mode}, window {window}\n"))?;
 
     let count = |wanted: fn(Outcome) -> bool| {
         let chosen = records

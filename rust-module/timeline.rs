@@ -6,9 +6,11 @@ use kernel::{
     cpu_bringup::{
         cpu_ids,
         is_parallel,
+        window,
         Outcome,
         Phase,
-        Record, //
+        Record,
+        Window, //
     },
     fmt,
     prelude::*, //
@@ -16,12 +18,11 @@ use kernel::{
 
 /// Writes the whole file. Columns may be added, none is ever renamed or dropped.
 pub(crate) fn show(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    writeln!(
-        f,
-        "# cpu_bringup timeline v1 unit=ns parallel={} window={}",
-        u8::from(is_parallel()),
-        window(),
-    )?;
+    let parallel = u8::from(is_parallel());
+    let window = DisplayWindow(window());
+    f.write_fmt(fmt!(
+        "# cpu_bringup timeline v1 unit=ns parallel={parallel} window={window}\n"
+    ))?;
 
     f.write_str("cpu\tmpidr\tnode")?;
     for phase in Phase::ALL {
@@ -52,12 +53,16 @@ pub(crate) fn show(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-/// How many CPUs may be kicked ahead of the one being released.
-pub(crate) fn window() -> &'static str {
-    if is_parallel() {
-        "all"
-    } else {
-        "1"
+/// A window as the `cpuhp.window=` parameter has it, or 0 if CPUs boot one after the other.
+pub(crate) struct DisplayWindow(pub(crate) Window);
+
+impl fmt::Display for DisplayWindow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Window::Auto => f.write_str("auto"),
+            Window::Fixed(ahead) => write!(f, "{ahead}"),
+            Window::All => f.write_str("all"),
+        }
     }
 }
 

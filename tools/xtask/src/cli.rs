@@ -46,6 +46,8 @@ enum Verb {
     Build(verbs::build::Build),
     Boot(Box<verbs::boot::Boot>),
     KvmLab(Box<verbs::kvm_lab::KvmLab>),
+    Series(verbs::series::SeriesVerb),
+    Soak(verbs::soak::Soak),
     Clean(verbs::clean::Clean),
 }
 
@@ -87,7 +89,7 @@ fn is_make_key(key: &str) -> bool {
 
 /// Options whose value may itself look like a make variable.
 fn takes_key_value(argument: &str) -> bool {
-    matches!(argument, "--append" | "--meta")
+    matches!(argument, "--append" | "--meta" | "--only")
 }
 
 /// Parses the command line and runs its verb.
@@ -118,6 +120,8 @@ pub fn run() -> Result<()> {
         Verb::Build(verb) => verb.run(&context),
         Verb::Boot(verb) => verb.run(&context),
         Verb::KvmLab(verb) => verb.run(&context),
+        Verb::Series(verb) => verb.run(&context),
+        Verb::Soak(verb) => verb.run(&context),
         Verb::Clean(verb) => verb.run(&context),
     }
 }

@@ -115,12 +115,17 @@ impl Context {
 
     /// The same, but with the Linux tree `tree` to start from.
     pub fn with_tree(&self, tree: Utf8PathBuf) -> Self {
+        Self { tree: Some(tree), ..self.again() }
+    }
+
+    /// The same, for another thread.
+    pub fn again(&self) -> Self {
         Self {
             sh: self.sh.clone(),
             repo: self.repo.clone(),
             cache: self.cache.clone(),
             output: self.output.clone(),
-            tree: Some(tree),
+            tree: self.tree.clone(),
             make_variables: self.make_variables.clone(),
             started: self.started,
         }

@@ -50,6 +50,11 @@ impl Progress {
         Self::new(what.into(), total, true)
     }
 
+    /// Work of `total` steps.
+    pub fn steps(what: impl Into<String>, total: u64) -> Self {
+        Self::new(what.into(), Some(total), false)
+    }
+
     fn new(what: String, total: Option<u64>, bytes: bool) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = match total {

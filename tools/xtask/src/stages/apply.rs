@@ -25,9 +25,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest as _, Sha256};
 use xshell::cmd;
 
-use self::git::Git;
-pub use self::series::hex;
-use self::series::{Patch, Series};
+pub use self::git::Git;
+pub use self::series::{Exception, Patch, Series, hex};
 use super::Kernel;
 use super::fetch::{self, Origin, Source};
 use crate::context::{Context, Lock};
@@ -125,7 +124,7 @@ pub fn run_over(
     by_hand: ByHand,
 ) -> Result<Tree> {
     let series = match kernel {
-        Kernel::Base | Kernel::Patched => {
+        Kernel::Base | Kernel::Patched | Kernel::First(_) => {
             Some(Series::load(&context.repo.join("patches"), &source.version)?)
         }
         // A tree of the user's is taken as it is.
@@ -133,6 +132,7 @@ pub fn run_over(
     };
     let patches = match (&series, kernel) {
         (Some(series), Kernel::Base) => series.recording(),
+        (Some(series), Kernel::First(count)) => &series.patches[..series.patches.len().min(*count)],
         (Some(series), _) => &series.patches,
         (None, _) => &[],
     };
@@ -232,13 +232,18 @@ fn make_repository(context: &Context, source: &Source, home: &Utf8Path) -> Resul
     let git = Git::new(&context.sh, &new_tree);
     git.run(["init", "--quiet", "--initial-branch=source", "--template="])?;
     git.run(["config", "gc.auto", "0"])?;
+    // Distributions keep their packaging in git, and tell it to ignore the kernel's own files.
+    let ignores_all = git.output(["check-ignore", "--quiet", "Makefile"])?.status.success();
+    if ignores_all && !add.contains(&"--force") {
+        add.push("--force");
+    }
     let mut command = git.command();
     // One pack instead of 96,000 small files: 390 MB instead of 1.8 GB, and no slower.
     command.args(["-c", "core.bigFileThreshold=1", "-c", "core.compression=1"]).args(add);
     long(command, &log, &format!("recording Linux {} in git", source.version))?;
     let message = format!("Linux {}", source.version);
     git.run(["commit", "--quiet", "--no-verify", "--allow-empty", "--message", &message])?;
-    if matches!(source.origin, Origin::Plain(_)) {
+    if matches!(source.origin, Origin::Plain(_)) && !ignores_all {
         // Build products in a plain tree would make make refuse it.
         git.run(["clean", "-fdxq"])?;
     }
@@ -302,7 +307,7 @@ fn make_commits(
 
 /// Applies `patches` on top of the commit `start` in the empty work tree of `git`. Returns the
 /// commits of those that applied and, if one did not, why.
-fn apply_patches(
+pub fn apply_patches(
     source: &Source,
     git: &Git,
     start: &str,
@@ -484,6 +489,7 @@ fn folder(kernel: &Kernel) -> &'static str {
         Kernel::Pristine | Kernel::Path(_) => "pristine",
         Kernel::Base => "base",
         Kernel::Patched => "patched",
+        Kernel::First(_) => "each",
     }
 }
 
@@ -496,7 +502,7 @@ fn count(patches: usize) -> String {
 }
 
 /// Removes a file or a folder with all that is in it, if it exists.
-fn remove(path: &Utf8Path) -> Result<()> {
+pub fn remove(path: &Utf8Path) -> Result<()> {
     let result =
         if path.is_dir() { fs_err::remove_dir_all(path) } else { fs_err::remove_file(path) };
     match result {
@@ -505,8 +511,8 @@ fn remove(path: &Utf8Path) -> Result<()> {
     }
 }
 
-/// Runs a command that takes some time; failure is an error that ends with its last lines.
-fn long(command: Command, log: &Utf8Path, what: &str) -> Result<()> {
+/// Runs a command of git or tar that takes some time; failure is an error that ends with its last lines.
+pub fn long(command: Command, log: &Utf8Path, what: &str) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let progress = Progress::spinner(what);
     let end = run_logged(command, log, LIMIT, |_| Verdict::Continue)?;

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest as _, Sha256};
 
+use super::Kernel;
 use super::apply::hex;
 use super::configure::Configured;
 use super::kbuild::{self, Kbuild};
@@ -34,7 +35,7 @@ pub struct Built {
 /// Builds the image and, where the configuration has Rust, the module, within `limit` each. What
 /// is up to date is not built again.
 pub fn run(context: &Context, configured: &Configured, limit: Duration) -> Result<Built> {
-    let kbuild = Kbuild::new(context)?;
+    let kbuild = configured.kbuild(context)?;
     let _lock = context.lock(&configured.lock_name())?;
     let _tree = configured.tree.hold(context)?;
     let config = fs_err::read(configured.config())?;
@@ -50,7 +51,9 @@ pub fn run(context: &Context, configured: &Configured, limit: Duration) -> Resul
         format!("{}\n{}\n{}", configured.tree.key, configured.config_sha256, kbuild.fingerprint());
     let with_rust = String::from_utf8_lossy(&config).lines().any(|line| line == "CONFIG_RUST=y");
     let sources = context.repo.join("rust-module");
-    let with_module = with_rust && sources.join("Kbuild").is_file();
+    // A part of the series need not have what the module builds on.
+    let is_part = matches!(configured.tree.kernel, Kernel::First(_));
+    let with_module = with_rust && !is_part && sources.join("Kbuild").is_file();
 
     let kernel_stamp = Stamp(configured.home.join("built"));
     let module_stamp = Stamp(configured.home.join("module-built"));

@@ -40,6 +40,8 @@ pub struct Configured {
     pub objects: Utf8PathBuf,
     /// The preset's name.
     pub preset: String,
+    /// Variables for make that the preset asks for.
+    make: BTreeMap<String, String>,
     /// SHA-256 of the final `.config`.
     pub config_sha256: String,
 }
@@ -48,6 +50,11 @@ impl Configured {
     /// The final `.config`.
     pub fn config(&self) -> Utf8PathBuf {
         self.objects.join(".config")
+    }
+
+    /// The kernel's make for this build.
+    pub fn kbuild(&self, context: &Context) -> Result<Kbuild> {
+        Kbuild::new(&with_variables(context, &self.make))
     }
 
     /// The lock that two runs of this build wait for each other with.
@@ -63,8 +70,10 @@ pub fn list(context: &Context) -> Result<String> {
 
 /// Configures `tree` by `preset`. A requested line that the result lacks is an error.
 pub fn run(context: &Context, tree: &Tree, preset: &str) -> Result<Configured> {
+    let presets = load_presets(context)?;
     let requests = requests(context, tree, preset)?;
-    let kbuild = Kbuild::new(context)?;
+    let variables = presets.get(preset)?.make.clone();
+    let kbuild = Kbuild::new(&with_variables(context, &variables))?;
     let home = match &kbuild.output {
         Some(output) => output.join(format!("{}-{preset}", tree.name())),
         None => tree.home().join(preset),
@@ -99,8 +108,18 @@ pub fn run(context: &Context, tree: &Tree, preset: &str) -> Result<Configured> {
         home,
         objects,
         preset: preset.to_owned(),
+        make: variables,
         config_sha256: sha256_of(&config)?,
     })
+}
+
+/// The same context with make variables of a preset, which those of the user go over.
+fn with_variables(context: &Context, variables: &BTreeMap<String, String>) -> Context {
+    let mut context = context.again();
+    let own = std::mem::take(&mut context.make_variables);
+    let of_preset = variables.iter().map(|(key, value)| (key.clone(), value.clone()));
+    context.make_variables = of_preset.chain(own).collect();
+    context
 }
 
 fn lock_name(tree: &Tree, preset: &str) -> String {
@@ -117,7 +136,9 @@ fn requests(context: &Context, tree: &Tree, preset: &str) -> Result<Vec<Request>
     let presets = load_presets(context)?;
     let mut fragments = Vec::new();
     let mut options: Option<Kconfig> = None;
-    for name in &presets.get(preset)?.fragments {
+    let preset_name = preset;
+    let preset = presets.get(preset)?;
+    for name in &preset.fragments {
         if let Some(fragment) = presets.fragments.get(name) {
             // With our series on it the tree must have the option: its absence is an error then.
             let has = matches!(tree.kernel, Kernel::Base | Kernel::Patched)
@@ -129,10 +150,11 @@ fn requests(context: &Context, tree: &Tree, preset: &str) -> Result<Vec<Request>
         let file = format!("{name}.config");
         let path = context.repo.join("kconfig-fragments").join(&file);
         let text = fs_err::read_to_string(&path).map_err(|error| {
-            Failure::Usage(format!("the preset {preset} names the fragment {name}: {error}"))
+            Failure::Usage(format!("the preset {preset_name} names the fragment {name}: {error}"))
         })?;
         fragments.push(fragment::parse(&file, &text)?);
     }
+    fragment::override_first(&mut fragments, &preset.overrides);
     Ok(fragment::merge(fragments)?)
 }
 

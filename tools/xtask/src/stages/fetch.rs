@@ -8,6 +8,8 @@ mod tarball;
 mod tree;
 mod upstream;
 
+pub use tree::kernel_version;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
@@ -49,6 +51,8 @@ struct Sources {
     version: String,
     upstream: Upstream,
     package: Package,
+    /// By name: trees besides, on which the series is tried.
+    others: BTreeMap<String, Other>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -65,6 +69,32 @@ struct Package {
     name: String,
     tarball: String,
     suites: BTreeMap<String, Vec<String>>,
+}
+
+/// A tree that the series is tried on.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Other {
+    /// What it is, for people.
+    pub what: String,
+    /// `make kernelversion`.
+    pub version: String,
+    /// Whether the series must apply.
+    pub must_apply: bool,
+    /// The distribution's package.
+    package: String,
+    /// Upstream's part of the package's version.
+    release: String,
+    /// The file in the package; the source package's upstream tarball if there is none.
+    tarball: Option<String>,
+    suites: BTreeMap<String, Vec<String>>,
+}
+
+impl Other {
+    /// Whether it is without the distribution's patches.
+    pub fn is_upstream(&self) -> bool {
+        self.tarball.is_none()
+    }
 }
 
 impl Sources {
@@ -92,7 +122,13 @@ pub fn run(context: &Context) -> Result<Source> {
     };
     eprintln!("kernel.org: {upstream:#}");
     eprintln!("falling back to the distribution's package {}", sources.package.name);
-    match package::fetch(context, &sources, &cached) {
+    let wanted = package::Wanted {
+        name: &sources.package.name,
+        release: &sources.version,
+        tarball: package::Tarball::Inside(&sources.package.tarball),
+        suites: &sources.package.suites,
+    };
+    match package::fetch(context, &wanted, &cached) {
         Ok(source) => Ok(source),
         // A time limit has an exit code of its own.
         Err(error) if error.is::<Failure>() => Err(error),
@@ -107,6 +143,39 @@ pub fn run(context: &Context) -> Result<Source> {
         ))
         .into()),
     }
+}
+
+/// The release that everything starts from.
+pub fn version() -> Result<String> {
+    Ok(Sources::read()?.version)
+}
+
+/// Trees besides the one that everything starts from, by name.
+pub fn others() -> Result<BTreeMap<String, Other>> {
+    Ok(Sources::read()?.others)
+}
+
+/// Whether `source` is upstream's own tarball.
+pub fn is_upstream(context: &Context, source: &Source) -> Result<bool> {
+    let sources = Sources::read()?;
+    let is_tarball = matches!(source.origin, Origin::Tarball(_));
+    let origin = Cached::new(context, &source.version)?.origin();
+    Ok(is_tarball && origin.is_some_and(|origin| origin == sources.upstream.tarball))
+}
+
+/// Finds or fetches one of [`others`].
+pub fn other(context: &Context, name: &str, other: &Other) -> Result<Source> {
+    let _lock = context.lock("sources")?;
+    let cached = Cached::named(context, name, &other.version)?;
+    if let Some(source) = cached.check(None)? {
+        return Ok(source);
+    }
+    let tarball = match &other.tarball {
+        Some(file) => package::Tarball::Inside(file),
+        None => package::Tarball::Original,
+    };
+    let (name, release, suites) = (&other.package, &other.release, &other.suites);
+    package::fetch(context, &package::Wanted { name, release, tarball, suites }, &cached)
 }
 
 /// Where `source` is and where it is from, for people.

@@ -78,10 +78,19 @@ impl Kbuild {
         let mut environment = toolchain.environment;
         environment.extend(FIXED.map(|(key, value)| (key.to_owned(), value.to_owned())));
         let llvm = variable(context, "LLVM").or_else(|| variables.get("LLVM").cloned());
+        // `LLVM=` with nothing behind it is how the kernel is told to take GCC.
+        let gcc = context.make_variables.iter().rev().find(|(key, _)| key == "LLVM");
+        let gcc = gcc.is_some_and(|(_, value)| value.is_empty());
         if host::has("ccache") {
-            let clang = host::Llvm::named(llvm.as_deref().unwrap_or("1")).program("clang");
+            let compiler = if gcc {
+                let set =
+                    context.make_variables.iter().rev().find(|(key, _)| key == "CROSS_COMPILE");
+                format!("{}gcc", set.map_or("", |(_, prefix)| prefix))
+            } else {
+                host::Llvm::named(llvm.as_deref().unwrap_or("1")).program("clang")
+            };
             // Not HOSTCC: the kernel hands it to rustc as the linker, which must be one word.
-            variables.insert("CC".to_owned(), format!("ccache {clang}"));
+            variables.insert("CC".to_owned(), format!("ccache {compiler}"));
             environment.extend(ccache_environment(context));
         }
         variables.insert("ARCH".to_owned(), "arm64".to_owned());

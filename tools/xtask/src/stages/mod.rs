@@ -16,6 +16,8 @@ pub mod fetch;
 pub mod kbuild;
 pub mod lab;
 pub mod manifest;
+pub mod series;
+pub mod soak;
 
 use std::time::Duration;
 
@@ -34,6 +36,8 @@ pub enum Kernel {
     Base,
     /// The tree plus the whole series.
     Patched,
+    /// The tree plus so many of the first patches of the series.
+    First(usize),
     /// A tree or an Image of the user's.
     Path(Utf8PathBuf),
 }
@@ -60,6 +64,7 @@ impl std::fmt::Display for Kernel {
             Self::Pristine => f.write_str("pristine"),
             Self::Base => f.write_str("base"),
             Self::Patched => f.write_str("patched"),
+            Self::First(count) => write!(f, "patch-{count}"),
             Self::Path(path) => f.write_str(path.as_str()),
         }
     }

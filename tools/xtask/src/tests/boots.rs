@@ -94,6 +94,22 @@ fn parameters(runner: &mut Runner<'_>, patched: Option<&Built>) {
     boot(runner, "maxcpus=2 of 4", (patched, 4), append("maxcpus=2"), |run, _| {
         judge::up(run, 0..2, &Outcome::NotKicked)
     });
+    for (max, online) in [(0, "0"), (1, "0"), (3, "0-2"), (5, "0-4")] {
+        for topology in [None, Some("cores=4,threads=2")] {
+            let machine = topology.unwrap_or("no topology");
+            for parallel in [false, true] {
+                let digit = u8::from(parallel);
+                let name = format!("maxcpus={max} of 8 ({machine}) with parallel={digit}");
+                let change = |request: &mut BootRequest| {
+                    request.parallel = Some(parallel);
+                    request.append = format!("maxcpus={max}");
+                    request.topology = topology.and_then(|topology| topology.parse().ok());
+                    request.steps = vec![require_online(online)];
+                };
+                boot(runner, &name, (patched, 8), change, |_, _| Ok(()));
+            }
+        }
+    }
     boot(runner, "nosmp", (patched, 4), append("nosmp"), |run, outcome| {
         // The others are not even possible CPUs then, so that there need not be a row for them.
         if run.per_cpu.iter().any(|cpu| cpu.kick.is_some()) {
@@ -112,17 +128,19 @@ fn parameters(runner: &mut Runner<'_>, patched: Option<&Built>) {
     });
 }
 
+/// A step that is in order if exactly these CPUs are online.
+pub fn require_online(cpus: &str) -> Step {
+    Action::RequireContent { path: ONLINE.into(), content: cpus.into() }.into()
+}
+
 /// CPUs that go and come back.
 fn hotplug(runner: &mut Runner<'_>, patched: Option<&Built>) {
-    let require = |content: &str| {
-        Step::from(Action::RequireContent { path: ONLINE.into(), content: content.into() })
-    };
     let steps = vec![
         Action::Offline { cpu: 1 }.into(),
-        require("0,2-3"),
+        require_online("0,2-3"),
         Action::ReadFile { path: format!("{DEBUGFS_DIR}/timeline"), name: "off".into() }.into(),
         Action::Online { cpu: 1 }.into(),
-        require("0-3"),
+        require_online("0-3"),
     ];
     let change = |request: &mut BootRequest| request.steps = steps;
     boot(runner, "a CPU goes off and on", (patched, 4), change, |run, outcome| {
@@ -224,6 +242,10 @@ fn command(request: &BootRequest, preset: &str, steps: &Utf8Path) -> String {
         Some(false) => &["--parallel", "0"],
         Some(true) => &["--parallel", "1"],
     });
+    let topology = request.topology.map(|topology| topology.to_string());
+    if let Some(topology) = &topology {
+        words.extend(["--topology", topology]);
+    }
     words.extend(match request.accel {
         _ if request.icount => ["--icount"].as_slice(),
         AccelRequest::Kvm => &["--accel", "kvm"],

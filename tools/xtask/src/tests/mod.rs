@@ -8,8 +8,10 @@ mod boots;
 mod command_line;
 mod judge;
 mod lab;
+mod matrix;
 mod module;
 mod report;
+mod series;
 mod tree;
 mod workspace;
 
@@ -24,9 +26,10 @@ use crate::error::Failure;
 use crate::process::{self, End};
 use crate::progress::Progress;
 use crate::stages::build::{self, Built};
+use crate::stages::series::Desk;
 use crate::stages::{self, Kernel};
 use crate::{host, output};
-pub use report::{Case, Ending};
+pub use report::{Case, Ending, closing_line, ktap};
 
 /// No command of a test takes as long, kernel builds apart.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -46,19 +49,20 @@ struct Runner<'a> {
     /// Logs and results of the cases.
     folder: Utf8PathBuf,
     cases: Vec<Case>,
+    /// Only cases whose name contains this are run.
+    only: Option<String>,
 }
 
 /// Runs every case, or with `quick` those that need no kernel. An error says how many failed.
 pub fn run(context: &Context, quick: bool) -> Result<()> {
-    let folder = context.output.join("test");
-    fs_err::create_dir_all(folder.join("logs"))?;
-    let mut runner = Runner { context, folder, cases: Vec::new() };
+    let mut runner = Runner::new(context, "test", None)?;
     if !quick {
         host::ensure(context)?;
     }
     workspace::run(&mut runner);
     command_line::run(&mut runner);
     if !quick {
+        series::run(&mut runner);
         let kernels = Kernels {
             patched: runner.kernel(Kernel::Patched, "guest"),
             base: runner.kernel(Kernel::Base, "guest"),
@@ -71,16 +75,55 @@ pub fn run(context: &Context, quick: bool) -> Result<()> {
         boots::run(&mut runner, &kernels);
         lab::run(&mut runner, kernels.patched.as_ref(), kernels.kvm_host.as_ref());
     }
-    output::write(&runner.folder.join("results.ktap"), &report::ktap(&runner.cases))?;
-    println!("{}", report::closing_line(&runner.cases));
-    match report::failed(&runner.cases) {
-        0 => Ok(()),
-        1 => Err(Failure::Check("a test failed".to_owned()).into()),
-        count => Err(Failure::Check(format!("{count} tests failed")).into()),
-    }
+    runner.finish()
 }
 
-impl Runner<'_> {
+/// Runs the regression matrix.
+pub fn run_long(context: &Context, only: Option<&str>) -> Result<()> {
+    let mut runner = Runner::new(context, "test-long", only)?;
+    host::ensure(context)?;
+    matrix::run(&mut runner);
+    if let Some(only) = only.filter(|_| runner.cases.is_empty()) {
+        let text = format!("--only {only}: no case has that in its name");
+        return Err(Failure::Usage(text).into());
+    }
+    runner.finish()
+}
+
+/// Checks the series, with `each` after every patch. An error says how many checks failed.
+pub fn check_series(context: &Context, each: bool, only: Option<&str>) -> Result<()> {
+    let mut runner = Runner::new(context, "series-check", only)?;
+    series::run_all(&mut runner, each);
+    if let Some(only) = only.filter(|_| runner.cases.len() < 2) {
+        let text = format!("--only {only}: no check has that in its name");
+        return Err(Failure::Usage(text).into());
+    }
+    runner.finish()
+}
+
+impl<'a> Runner<'a> {
+    fn new(context: &'a Context, name: &str, only: Option<&str>) -> Result<Self> {
+        let folder = context.output.join(name);
+        fs_err::create_dir_all(folder.join("logs"))?;
+        Ok(Self { context, folder, cases: Vec::new(), only: only.map(str::to_owned) })
+    }
+
+    /// Writes the results, says the closing line; an error if a case has failed.
+    fn finish(self) -> Result<()> {
+        output::write(&self.folder.join("results.ktap"), &report::ktap(&self.cases))?;
+        println!("{}", report::closing_line(&self.cases));
+        match report::failed(&self.cases) {
+            0 => Ok(()),
+            1 => Err(Failure::Check("a test failed".to_owned()).into()),
+            count => Err(Failure::Check(format!("{count} tests failed")).into()),
+        }
+    }
+
+    /// Where checks of the series run their commands.
+    fn desk(&self) -> Desk<'a> {
+        Desk { context: self.context, logs: self.folder.join("logs") }
+    }
+
     /// Runs one case and says what came of it. An error is a failure whose command is `reproduce`.
     fn case(&mut self, name: &str, reproduce: &str, body: impl FnOnce(&Self) -> Result<Ending>) {
         let progress = Progress::on_terminal(format!("test {name}"));
@@ -93,6 +136,13 @@ impl Runner<'_> {
 
     /// As [`Self::case`], for a body that shows its progress itself.
     fn timed(&mut self, name: &str, reproduce: &str, body: impl FnOnce(&Self) -> Result<Ending>) {
+        if self.only.as_ref().is_none_or(|only| name.contains(only)) {
+            self.always(name, reproduce, body);
+        }
+    }
+
+    /// As [`Self::timed`], for what others need.
+    fn always(&mut self, name: &str, reproduce: &str, body: impl FnOnce(&Self) -> Result<Ending>) {
         let start = Instant::now();
         let ending = body(self).unwrap_or_else(|error| Ending::failed(format!("{error:#}")));
         let case = Case {

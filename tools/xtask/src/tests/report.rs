@@ -10,6 +10,8 @@ use std::time::Duration;
 pub enum Ending {
     /// As it should.
     Passed,
+    /// As it should, with something to say about it.
+    Noted(String),
     /// For this cause.
     Failed(String),
     /// It cannot be run here, for this reason.
@@ -44,7 +46,7 @@ impl Ending {
     /// How many tests passed, failed and were skipped.
     fn counts(&self) -> [usize; 3] {
         match self {
-            Self::Passed => [1, 0, 0],
+            Self::Passed | Self::Noted(_) => [1, 0, 0],
             Self::Failed(_) => [0, 1, 0],
             Self::Skipped(_) => [0, 0, 1],
             Self::Many { passed, failed, skipped, .. } => [*passed, *failed, *skipped],
@@ -78,7 +80,7 @@ impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "test {} ... ", self.name)?;
         match &self.ending {
-            Ending::Passed => f.write_str("ok")?,
+            Ending::Passed | Ending::Noted(_) => f.write_str("ok")?,
             Ending::Skipped(reason) => write!(f, "skipped: {reason}")?,
             Ending::Failed(_) => f.write_str("FAILED")?,
             Ending::Many { passed, failed: 0, .. } => write!(f, "ok, {passed} tests")?,
@@ -87,6 +89,11 @@ impl fmt::Display for Case {
             }
         }
         write!(f, " ({:.1} s)", self.elapsed.as_secs_f64())?;
+        if let Ending::Noted(note) = &self.ending {
+            for line in note.trim_end().lines() {
+                write!(f, "\n    {line}")?;
+            }
+        }
         if let Some(cause) = self.ending.cause() {
             for line in cause.trim_end().lines() {
                 write!(f, "\n    {line}")?;
@@ -122,7 +129,11 @@ pub fn ktap(cases: &[Case]) -> String {
         // What follows a `#` is a directive.
         let name = case.name.replace('#', "");
         let cause = case.ending.cause();
-        for line in cause.unwrap_or_default().lines() {
+        let note = match &case.ending {
+            Ending::Noted(note) => Some(note.as_str()),
+            _ => cause,
+        };
+        for line in note.unwrap_or_default().lines() {
             let _ = writeln!(text, "# {line}");
         }
         let ok = if cause.is_some() { "not ok" } else { "ok" };

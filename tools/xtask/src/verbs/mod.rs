@@ -11,5 +11,7 @@ pub mod demo;
 pub mod doctor;
 pub mod fetch;
 pub mod kvm_lab;
+pub mod series;
 pub mod setup;
+pub mod soak;
 pub mod test;

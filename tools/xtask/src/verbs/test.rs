@@ -17,11 +17,21 @@ pub struct Test {
     /// Leave out all that needs a kernel
     #[arg(long)]
     quick: bool,
+    /// Run the regression matrix instead: other configurations, debug kernels, kexec, suspend, EFI
+    /// and other machines, two hours on two cores
+    #[arg(long, conflicts_with = "quick")]
+    long: bool,
+    /// With --long: only cases whose name contains this
+    #[arg(long, value_name = "TEXT", requires = "long")]
+    only: Option<String>,
 }
 
 impl Test {
     /// Runs the verb.
     pub fn run(self, context: &Context) -> Result<()> {
+        if self.long {
+            return tests::run_long(context, self.only.as_deref());
+        }
         tests::run(context, self.quick)
     }
 }

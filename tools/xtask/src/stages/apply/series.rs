@@ -17,6 +17,22 @@ struct Description {
     kernel: String,
     /// File names of the first patches of the series, which alone make up the kernel `base`.
     recording: Vec<String>,
+    /// Remarks of checkpatch that are known and argued.
+    #[serde(default, rename = "exception")]
+    exceptions: Vec<Exception>,
+}
+
+/// A remark of checkpatch that the series does not follow.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exception {
+    /// As checkpatch calls it, e.g. `FILE_PATH_CHANGES`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The patch that it is about, as `0007`; every one if absent.
+    pub patch: Option<String>,
+    /// Why.
+    pub reason: String,
 }
 
 /// One patch file.
@@ -53,6 +69,10 @@ pub struct Series {
     pub kernel: String,
     /// All patches.
     pub patches: Vec<Patch>,
+    /// What checkpatch may say.
+    pub exceptions: Vec<Exception>,
+    /// The folder.
+    pub dir: Utf8PathBuf,
     recording: usize,
 }
 
@@ -77,9 +97,10 @@ impl Series {
         Self::load_dir(&patches.join(name))
     }
 
-    fn load_dir(dir: &Utf8Path) -> Result<Self> {
+    /// Loads the series in the folder `dir`.
+    pub fn load_dir(dir: &Utf8Path) -> Result<Self> {
         let description = dir.join("series.toml");
-        let Description { kernel, recording } =
+        let Description { kernel, recording, exceptions } =
             toml::from_str(&fs_err::read_to_string(&description)?)
                 .map_err(|error| Failure::Usage(format!("{description}: {error}")))?;
         let mut files = Vec::new();
@@ -96,6 +117,8 @@ impl Series {
         let patches = files.iter().map(|path| Patch::read(path)).collect::<Result<_>>();
         Ok(Self {
             kernel,
+            exceptions,
+            dir: dir.to_owned(),
             patches: patches.with_context(|| format!("cannot read the series in {dir}"))?,
             recording: recording.len(),
         })

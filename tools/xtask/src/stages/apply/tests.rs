@@ -270,6 +270,17 @@ fn a_tree_being_built_is_not_changed_and_a_changed_one_is_not_built() {
 }
 
 #[test]
+fn a_tree_of_a_distribution_may_ignore_its_own_files() {
+    let lab = Lab::new();
+    let linux = lab.dir().join("linux-7.3.4");
+    fs_err::write(linux.join(".gitignore"), "/*\n!/debian/\n").unwrap();
+    fs_err::write(linux.join("Makefile"), "VERSION = 7\n").unwrap();
+    let plain = Source { origin: Origin::Plain(linux.clone()), ..lab.source.clone() };
+    let tree = bring_up(&lab.context, &plain, &Kernel::Path(linux), &[], ByHand::Refuse).unwrap();
+    assert_eq!(read(&tree, "cpu"), lines("cpu"));
+}
+
+#[test]
 fn a_users_tree_is_copied_and_never_written() {
     let lab = Lab::new();
     let linux = lab.dir().join("linux-7.3.4");

@@ -3,6 +3,7 @@
 //! The guest's side: its program, its job, its initramfs.
 
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -12,6 +13,7 @@ use xshell::cmd;
 
 use super::BootRequest;
 use super::initramfs::{Entry, pack};
+use super::plan::GuestFile;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::process::{self, End};
@@ -29,6 +31,11 @@ const BUILD_LIMIT: Duration = Duration::from_secs(15 * 60);
 pub const MODULE_PATH: &str = "/cpu_bringup.ko";
 /// The module's name in /proc/modules.
 pub const MODULE_NAME: &str = "cpu_bringup";
+/// Where the guest finds the kernel to start by kexec, and its initramfs.
+pub const SECOND_IMAGE: &str = "/second-image";
+/// See [`SECOND_IMAGE`].
+pub const SECOND_INITRD: &str = "/second-initrd";
+
 /// The module's folder in debugfs.
 pub const DEBUGFS_DIR: &str = "/sys/kernel/debug/cpu_bringup";
 
@@ -61,13 +68,21 @@ pub fn job(request: &BootRequest) -> Job {
     Job { steps }
 }
 
-/// Builds the guest program, or finds it built, and returns its path.
+/// Builds the guest program, or finds it built, and returns its path. Cargo is asked once: a soak
+/// boots a thousand times.
 pub fn build(context: &Context) -> Result<Utf8PathBuf> {
     if !context.has_sources() {
         // A tool that was carried to another machine has it beside itself.
         return Ok(context.repo.join(PROGRAM));
     }
-    build_program(context, PROGRAM, &[])
+    static BUILT: Mutex<Option<Utf8PathBuf>> = Mutex::new(None);
+    let mut built = BUILT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some(path) = built.as_ref() {
+        return Ok(path.clone());
+    }
+    let path = build_program(context, PROGRAM, &[])?;
+    *built = Some(path.clone());
+    Ok(path)
 }
 
 /// Builds the program `name` of this workspace for arm64, with further arguments of cargo.
@@ -108,6 +123,28 @@ pub fn build_program(context: &Context, name: &str, arguments: &[&str]) -> Resul
         ))
         .into()),
     }
+}
+
+/// The job of the second kernel of `request`, which does `steps`, and the files that the first one
+/// needs to start it.
+pub fn second(
+    request: &BootRequest,
+    steps: &[Step],
+    program: &[u8],
+    dir: &Utf8Path,
+) -> Result<(Job, Vec<GuestFile>)> {
+    let mut second = BootRequest::new(request.label.clone(), request.image.clone(), request.cpus);
+    second.steps = steps.to_vec();
+    let job = job(&second);
+    let initrd = dir.join("second.cpio");
+    fs_err::write(&initrd, initramfs(&second, program, &job)?)?;
+    let file = |path: &str, source: Utf8PathBuf| GuestFile {
+        path: path.trim_start_matches('/').to_owned(),
+        executable: false,
+        source,
+    };
+    let files = vec![file(SECOND_IMAGE, request.image.clone()), file(SECOND_INITRD, initrd)];
+    Ok((job, files))
 }
 
 /// Packs the initramfs of a boot: what the request has in front, the guest's program and job, the

@@ -10,6 +10,7 @@ pub mod guest;
 pub mod initramfs;
 pub mod plan;
 mod run;
+mod skew;
 pub mod verdict;
 
 pub use plan::BootRequest;

@@ -51,6 +51,13 @@ pub struct BootRequest {
     pub module_refuses: bool,
     /// Show neither QEMU's command nor progress.
     pub quiet: bool,
+    /// What starts the kernel, where QEMU does not do so itself.
+    pub bios: Option<Utf8PathBuf>,
+    /// What the guest of a second kernel shall do, which the steps have started by kexec from
+    /// [`super::guest::SECOND_IMAGE`].
+    pub second: Option<Vec<Step>>,
+    /// What the emulation does otherwise than usual, if anything.
+    pub jitter: Option<Jitter>,
     /// The guest's CPUs have EL2, so that it can be a KVM host itself.
     pub hypervisor: bool,
     /// The guest is to be measured from outside: it is held until somebody lets it go, all of its
@@ -62,6 +69,19 @@ pub struct BootRequest {
     pub root: Option<Utf8PathBuf>,
     /// Further files of the initramfs.
     pub files: Vec<GuestFile>,
+}
+
+/// What makes emulated CPUs start and run at uneven speeds, to look for races.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Jitter {
+    /// Decides about all that is random.
+    pub seed: u32,
+    /// Under icount an instruction is 2 to the power of this in nanoseconds, 0 to 10.
+    pub shift: u8,
+    /// Without icount: a host thread per CPU, however many there are.
+    pub threads: bool,
+    /// Without icount: the host's scheduler treats each CPU's thread differently.
+    pub nice: bool,
 }
 
 /// A file that is packed into the initramfs.
@@ -95,6 +115,9 @@ impl BootRequest {
             keep: false,
             module_refuses: false,
             quiet: false,
+            bios: None,
+            second: None,
+            jitter: None,
             hypervisor: false,
             measured: false,
             seed: 1,
@@ -177,6 +200,8 @@ pub struct RunFiles<'a> {
     pub console: &'a Utf8Path,
     /// Where the guest's reports go.
     pub report: &'a Utf8Path,
+    /// Where QEMU says which process it is, if it is to.
+    pub pid: &'a Utf8Path,
     /// QEMU's monitor, a socket, where the guest is measured.
     pub monitor: &'a Utf8Path,
 }
@@ -216,7 +241,11 @@ pub fn arguments(
         Accel::Tcg => {
             // One host thread per CPU makes them fight once they outnumber the host's cores: 128
             // CPUs on 2 cores take 175 s, with a single thread 10 s. icount has one thread anyway.
-            if request.icount || request.cpus > host_cores {
+            let single = match request.jitter {
+                Some(jitter) => !jitter.threads,
+                None => request.cpus > host_cores,
+            };
+            if request.icount || single {
                 add(&["-accel", "tcg,thread=single"]);
             } else {
                 add(&["-accel", "tcg,thread=multi"]);
@@ -227,10 +256,16 @@ pub fn arguments(
     }
     if request.icount {
         // One instruction is 1 ns, and idle time is skipped instead of slept through.
-        add(&["-icount", "shift=0,sleep=off"]);
+        let shift = request.jitter.map_or(0, |jitter| jitter.shift);
+        add(&["-icount", &format!("shift={shift},sleep=off")]);
         // The real-time clock and the CPU's random numbers (RNDR) are the same in every run.
-        let seed = request.seed.to_string();
+        let seed = request.jitter.map_or(request.seed, |jitter| jitter.seed.into()).to_string();
         add(&["-rtc", "base=2026-01-01T00:00:00,clock=vm", "-seed", &seed]);
+    }
+    if request.jitter.is_some_and(|jitter| jitter.nice) {
+        // So that the threads of the CPUs can be found and told apart.
+        add(&["-name", "guest,debug-threads=on"]);
+        add(&["-pidfile", files.pid.as_str()]);
     }
 
     match &request.topology {
@@ -256,6 +291,9 @@ pub fn arguments(
     add(&["-device", "virtio-serial-device"]);
     add(&["-device", &format!("virtserialport,chardev=report,name={PORT}")]);
 
+    if let Some(bios) = &request.bios {
+        add(&["-bios", bios.as_str()]);
+    }
     add(&["-kernel", request.image.as_str(), "-initrd", files.initrd.as_str()]);
     add(&["-append", &request.kernel_parameters()]);
     arguments
@@ -276,6 +314,12 @@ pub struct Topology {
 }
 
 impl Topology {
+    /// Whether a core has several.
+    #[cfg(test)]
+    pub fn has_threads(&self) -> bool {
+        self.threads.get() > 1
+    }
+
     /// The number of CPUs that it makes.
     pub fn cpus(&self) -> u64 {
         [self.sockets, self.clusters, self.cores, self.threads]
@@ -370,6 +414,7 @@ mod tests {
             initrd: "/run/initrd.cpio".into(),
             console: "/run/a,b/console.log".into(),
             report: "/run/report.jsonl".into(),
+            pid: "/run/pid".into(),
             monitor: "/run/monitor".into(),
         };
         // One option per line.

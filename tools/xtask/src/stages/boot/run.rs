@@ -18,6 +18,7 @@ use xshell::cmd;
 use super::accel::{self, Accel, Host};
 use super::guest;
 use super::plan::{BootRequest, RunFiles, arguments};
+use super::skew::Skew;
 use super::verdict::{self, Evidence, Verdict};
 use crate::context::Context;
 use crate::error::Failure;
@@ -99,10 +100,19 @@ pub fn run_held(
         .context("cannot make a folder for the run")?;
     let dir = Utf8PathBuf::try_from(folder.path().to_owned())
         .context("the repository's folder has a name that is not UTF-8")?;
-    let [initrd, console_file, report_file, qemu_log, monitor] =
-        ["initrd.cpio", "console.log", "reports.jsonl", "qemu.log", "monitor"]
+    let [initrd, console_file, report_file, qemu_log, monitor, pid] =
+        ["initrd.cpio", "console.log", "reports.jsonl", "qemu.log", "monitor", "pid"]
             .map(|name| dir.join(name));
-    fs_err::write(&initrd, guest::initramfs(request, &program, &job)?)?;
+    let mut packed = request.clone();
+    let second = match &request.second {
+        None => None,
+        Some(steps) => {
+            let (job, files) = guest::second(request, steps, &program, &dir)?;
+            packed.files.extend(files);
+            Some(job)
+        }
+    };
+    fs_err::write(&initrd, guest::initramfs(&packed, &program, &job)?)?;
 
     let host_cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let host_cores = u32::try_from(host_cores).unwrap_or(u32::MAX);
@@ -111,6 +121,7 @@ pub fn run_held(
         console: &console_file,
         report: &report_file,
         monitor: &monitor,
+        pid: &pid,
     };
     let arguments = arguments(request, accel, host_cores, &files);
     let qemu_command = shell_command(&arguments)?;
@@ -127,7 +138,11 @@ pub fn run_held(
     let mut not_released = None;
     let command = Command::from(cmd!(context.sh, "{QEMU} {arguments...}"));
     let start = Instant::now();
+    let mut skew = request.jitter.filter(|jitter| jitter.nice).map(|jitter| Skew::new(jitter.seed));
     let (end, host_cpu) = process::run_measured(command, &qemu_log, limit, |elapsed| {
+        if let Some(skew) = &mut skew {
+            skew.apply(&pid);
+        }
         if monitor.exists()
             && let Some(release) = release.take()
             && let Err(error) = release(&monitor)
@@ -150,13 +165,19 @@ pub fn run_held(
     }
 
     let console = read_lossy(&console_file)?;
+    let reports = read_lossy(&report_file)?;
+    // What counts is what the second kernel comes to, once it has come at all.
+    let (job, reports) = match (second, verdict::of_second(&reports)) {
+        (Some(second), Some(rest)) => (second, rest),
+        _ => (job, reports.as_str()),
+    };
     let evidence = Evidence {
         job: &job,
         end,
         limit,
         qemu_log: &read_lossy(&qemu_log)?,
         console: &console,
-        reports: &read_lossy(&report_file)?,
+        reports,
     };
     let (verdict, reports) = verdict::judge(&evidence);
     let failed = match &verdict {

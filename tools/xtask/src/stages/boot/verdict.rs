@@ -94,6 +94,23 @@ pub struct Evidence<'a> {
     pub reports: &'a str,
 }
 
+/// The lines of `reports` from the second greeting on, which is that of another kernel's guest.
+pub fn of_second(reports: &str) -> Option<&str> {
+    let greets = |line: &str| matches!(serde_json::from_str(line), Ok(Report::Hello { .. }));
+    let mut position = 0;
+    let mut greetings = 0;
+    for line in reports.split_inclusive('\n') {
+        if greets(line) {
+            greetings += 1;
+            if greetings == 2 {
+                return Some(&reports[position..]);
+            }
+        }
+        position += line.len();
+    }
+    None
+}
+
 /// Judges a run. Also returns the reports that could be read.
 pub fn judge(evidence: &Evidence<'_>) -> (Verdict, Vec<Report>) {
     // A last line without its end is still under way, or was cut off: never a report.
@@ -225,6 +242,15 @@ fn qemu_error(log: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_second_kernel_begins_with_its_greeting() {
+        let hello = Report::Hello { version: VERSION }.to_line().unwrap();
+        let done = Report::Done.to_line().unwrap();
+        let reports = format!("{hello}{done}{hello}{done}");
+        assert_eq!(of_second(&reports), Some(format!("{hello}{done}").as_str()));
+        assert_eq!(of_second(&format!("{hello}{done}")), None);
+    }
     use guest_protocol::Action;
     use std::os::unix::process::ExitStatusExt as _;
     use std::process::ExitStatus;

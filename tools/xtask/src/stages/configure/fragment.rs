@@ -93,6 +93,20 @@ pub fn merge(fragments: Vec<Vec<Request>>) -> Result<Vec<Request>, Failure> {
     Ok(merged.into_values().collect())
 }
 
+/// Leaves of the requests for each of `options` only those of the last fragment that has some.
+pub fn override_first(fragments: &mut [Vec<Request>], options: &[String]) {
+    for option in options {
+        let is_about = |request: &Request| request.symbol == *option;
+        let Some(last) = fragments.iter().rposition(|requests| requests.iter().any(is_about))
+        else {
+            continue;
+        };
+        for requests in &mut fragments[..last] {
+            requests.retain(|request| !is_about(request));
+        }
+    }
+}
+
 /// The requests as a file for `KCONFIG_ALLCONFIG`.
 pub fn render(requests: &[Request]) -> String {
     requests
@@ -179,6 +193,16 @@ mod tests {
             error.to_string().contains("CONFIG_A is y by one.config:1 and n by two.config:2"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn only_what_is_listed_is_overridden() {
+        let parse = |name: &str, text: &str| parse(name, text).unwrap();
+        let mut fragments =
+            vec![parse("one", "CONFIG_A=y\nCONFIG_B=1\n"), parse("two", "CONFIG_B=2\n")];
+        merge(fragments.clone()).unwrap_err();
+        override_first(&mut fragments, &["B".to_owned(), "C".to_owned()]);
+        assert_eq!(render(&merge(fragments).unwrap()), "CONFIG_A=y\nCONFIG_B=2\n");
     }
 
     #[test]

@@ -27,6 +27,12 @@ pub struct Preset {
     pub description: String,
     /// Names of the fragments, each the file `NAME.config`.
     pub fragments: Vec<String>,
+    /// Options (without `CONFIG_`) for which the last fragment counts that asks for one.
+    #[serde(default)]
+    pub overrides: Vec<String>,
+    /// Variables for make, by name.
+    #[serde(default)]
+    pub make: BTreeMap<String, String>,
 }
 
 /// What is special about a fragment.

@@ -4,6 +4,7 @@
 //! archives, all in our cache. Nothing of the system's apt changes, no root is needed, and the
 //! package is verified as any other.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use xshell::{Shell, cmd};
 
+use super::Source;
 use super::tarball::{Cached, sha256_of};
-use super::{Source, Sources};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::host::Distribution;
@@ -22,19 +23,40 @@ use crate::progress::Progress;
 const UPDATE: Duration = Duration::from_secs(300);
 const DOWNLOAD: Duration = Duration::from_secs(3600);
 
+/// Which tarball is wanted, and of which package.
+pub struct Wanted<'a> {
+    /// The package's name.
+    pub name: &'a str,
+    /// Upstream's part of the package's version, e.g. `7.3~rc7`.
+    pub release: &'a str,
+    /// Where the tarball is.
+    pub tarball: Tarball<'a>,
+    /// Suites that may have it, by distribution.
+    pub suites: &'a BTreeMap<String, Vec<String>>,
+}
+
+/// Where a package has a tarball.
+#[derive(Clone, Copy)]
+pub enum Tarball<'a> {
+    /// A file of a binary package.
+    Inside(&'a str),
+    /// The source package's own: upstream's files, without the distribution's patches.
+    Original,
+}
+
 /// Gets the package, takes the tarball out of it and puts that into the cache.
-pub fn fetch(context: &Context, sources: &Sources, cached: &Cached) -> Result<Source> {
+pub fn fetch(context: &Context, wanted: &Wanted<'_>, cached: &Cached) -> Result<Source> {
     let distribution = Distribution::here();
     if !distribution.uses_apt() {
         bail!("{} has no apt", distribution.name);
     }
     let apt = Apt::new(&context.sh, &context.cache.join("apt"), &distribution, None)?;
     let mirrors = apt.mirrors(&distribution.codename)?;
-    let suites = suites(&sources.package.suites, &distribution);
+    let suites = suites(wanted.suites, &distribution);
     let mut refusals = Vec::new();
     for suite in &suites {
         for mirror in &mirrors {
-            match fetch_from(&apt, sources, cached, mirror, suite) {
+            match fetch_from(&apt, wanted, cached, mirror, suite) {
                 Ok(source) => {
                     apt.remove()?;
                     return Ok(source);
@@ -53,39 +75,49 @@ pub fn fetch(context: &Context, sources: &Sources, cached: &Cached) -> Result<So
 
 fn fetch_from(
     apt: &Apt,
-    sources: &Sources,
+    wanted: &Wanted<'_>,
     cached: &Cached,
     mirror: &str,
     suite: &str,
 ) -> Result<Source> {
-    let name = &sources.package.name;
-    apt.use_only(mirror, suite)?;
+    let name = wanted.name;
+    match wanted.tarball {
+        Tarball::Inside(_) => apt.use_only(mirror, suite)?,
+        Tarball::Original => apt.use_source(mirror, suite, "deb-src", "Sources")?,
+    }
     apt.run("apt-get", &["update", "--error-on=any"], UPDATE, None, "Reading package lists")?;
     let listed = apt.output("apt-cache", &["madison", name])?;
-    let version = exact_version(&listed, &sources.version)
-        .with_context(|| refusal(&listed, name, &sources.version))?;
-    let wanted = format!("{name}={version}");
-    let shown = apt.output("apt-cache", &["show", &wanted])?;
+    let version = exact_version(&listed, wanted.release)
+        .with_context(|| refusal(&listed, name, wanted.release))?;
     let title = format!("Downloading {name} {version} of {suite}");
-    let package = apt.download(name, &version, &shown, &title)?;
-
-    let unpacked = apt.dir.join("unpacked");
-    let arguments = ["--extract", package.as_str(), unpacked.as_str()];
-    apt.run("dpkg-deb", &arguments, UPDATE, None, &format!("Unpacking {name}"))?;
-    fs_err::rename(unpacked.join(&sources.package.tarball), cached.part())?;
-    let accepted = cached.accept(&format!("package {name} {version} of {suite}"));
+    let (package, what) = match wanted.tarball {
+        Tarball::Inside(file) => {
+            let shown = apt.output("apt-cache", &["show", &format!("{name}={version}")])?;
+            let package = apt.download(name, &version, &shown, &title)?;
+            let unpacked = apt.dir.join("unpacked");
+            let arguments = ["--extract", package.as_str(), unpacked.as_str()];
+            apt.run("dpkg-deb", &arguments, UPDATE, None, &format!("Unpacking {name}"))?;
+            fs_err::rename(unpacked.join(file), cached.part())?;
+            (package, "package")
+        }
+        Tarball::Original => {
+            let package = apt.download_original(name, &version, &title)?;
+            fs_err::rename(&package, cached.part())?;
+            (package, "source package")
+        }
+    };
+    let accepted = cached.accept(&format!("{what} {name} {version} of {suite}"));
     if accepted.is_err() {
         fs_err::remove_file(cached.part())?;
-        fs_err::remove_file(&package)?;
+        if package.exists() {
+            fs_err::remove_file(&package)?;
+        }
     }
     accepted
 }
 
 /// Where to look on the host, without repetitions.
-fn suites(
-    table: &std::collections::BTreeMap<String, Vec<String>>,
-    distribution: &Distribution,
-) -> Vec<String> {
+fn suites(table: &BTreeMap<String, Vec<String>>, distribution: &Distribution) -> Vec<String> {
     let ids = std::iter::once(&distribution.id).chain(&distribution.like);
     let listed = ids.filter_map(|id| table.get(id)).next().into_iter().flatten();
     let mut suites = Vec::new();
@@ -226,10 +258,16 @@ impl Apt {
 
     /// Takes packages from there only.
     pub fn use_only(&self, mirror: &str, suite: &str) -> Result<()> {
+        self.use_source(mirror, suite, "deb", "Packages")
+    }
+
+    /// Takes packages of this type only, which the archive lists in these files.
+    fn use_source(&self, mirror: &str, suite: &str, types: &str, targets: &str) -> Result<()> {
         let family = if self.is_ubuntu { "ubuntu" } else { "debian" };
         let keyring = format!("/usr/share/keyrings/{family}-archive-keyring.gpg");
         let mut text = format!(
-            "Types: deb\nURIs: {mirror}\nSuites: {suite}\nComponents: main\nTargets: Packages\n"
+            "Types: {types}\nURIs: {mirror}\nSuites: {suite}\nComponents: main\n\
+             Targets: {targets}\n"
         );
         // Without it apt takes the keys that the system trusts in general.
         if Utf8Path::new(&keyring).exists() {
@@ -343,6 +381,24 @@ impl Apt {
         bail!("the package that the mirror sends does not have the SHA-256 {sha256}")
     }
 
+    /// Downloads upstream's tarball of a source package, which apt checks when it is complete.
+    fn download_original(&self, name: &str, version: &str, title: &str) -> Result<Utf8PathBuf> {
+        let wanted = format!("{name}={version}");
+        let arguments = ["source", "--download-only", "--tar-only", &wanted];
+        let files = || {
+            let entries = self.dir.join("archives").read_dir_utf8().ok().into_iter().flatten();
+            let paths = entries.flatten().map(|entry| entry.path().to_owned());
+            paths.filter(|path| path.as_str().contains(".orig.tar")).collect::<Vec<_>>()
+        };
+        // One of an earlier run may be torn.
+        for file in files() {
+            fs_err::remove_file(file)?;
+        }
+        // How big it is, apt-get tells only in words.
+        self.run("apt-get", &arguments, DOWNLOAD, None, title)?;
+        files().pop().context("apt-get has left no tarball")
+    }
+
     fn package(&self, name: &str, version: &str) -> Option<Utf8PathBuf> {
         let entries = self.dir.join("archives").read_dir_utf8().ok()?;
         let mut files = entries.flatten().map(|entry| entry.path().to_owned());
@@ -389,7 +445,7 @@ mod tests {
 
     #[test]
     fn each_distribution_has_its_suites() {
-        let table = Sources::read().unwrap().package.suites;
+        let table = super::super::Sources::read().unwrap().package.suites;
         let of = |id, codename| suites(&table, &distribution(id, codename)).join(" ");
         assert_eq!(of("debian", "bookworm"), "trixie-backports bookworm-backports bookworm sid");
         assert_eq!(of("debian", "trixie"), "trixie-backports trixie sid");

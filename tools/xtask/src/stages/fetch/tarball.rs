@@ -39,6 +39,8 @@ pub struct Note {
 pub struct Cached {
     sh: Shell,
     dir: Utf8PathBuf,
+    /// The version, unless it is another tree of the same version.
+    name: String,
     version: String,
 }
 
@@ -50,9 +52,15 @@ pub fn min_tool_version(cache: &Utf8Path, version: &str) -> Utf8PathBuf {
 impl Cached {
     /// The place for the release `version`.
     pub fn new(context: &Context, version: &str) -> Result<Self> {
+        Self::named(context, version, version)
+    }
+
+    /// The place for a tree of this version that is called `name`.
+    pub fn named(context: &Context, name: &str, version: &str) -> Result<Self> {
         let dir = context.cache.join("sources");
         fs_err::create_dir_all(&dir)?;
-        Ok(Self { sh: context.sh.clone(), dir, version: version.to_owned() })
+        let (name, version) = (name.to_owned(), version.to_owned());
+        Ok(Self { sh: context.sh.clone(), dir, name, version })
     }
 
     /// The folder.
@@ -62,7 +70,7 @@ impl Cached {
 
     /// The tarball's name.
     pub fn file_name(&self) -> String {
-        format!("linux-{}.tar.xz", self.version)
+        format!("linux-{}.tar.xz", self.name)
     }
 
     /// The tarball.
@@ -76,7 +84,7 @@ impl Cached {
     }
 
     fn note(&self) -> Utf8PathBuf {
-        self.dir.join(format!("linux-{}.json", self.version))
+        self.dir.join(format!("linux-{}.json", self.name))
     }
 
     /// The source, if the tarball is in the cache and still what it was. A torn or changed one is
@@ -171,7 +179,7 @@ impl Cached {
         if version != self.version {
             bail!("{file} holds {version} instead of Linux {}", self.version);
         }
-        let script = self.dir.join(format!("linux-{}.min-tool-version.sh", self.version));
+        let script = self.dir.join(format!("linux-{}.min-tool-version.sh", self.name));
         fs_err::rename(folder.join("scripts/min-tool-version.sh"), script)?;
         fs_err::remove_dir_all(&folder)?;
         progress.done("is whole");
@@ -226,6 +234,7 @@ pub mod tests {
         let cached = Cached {
             sh: Shell::new().unwrap(),
             dir: dir.join("sources"),
+            name: "7.3.4".to_owned(),
             version: "7.3.4".to_owned(),
         };
         fs_err::create_dir_all(&cached.dir).unwrap();

@@ -85,6 +85,7 @@ mod tests {
                 tarball: String::new(),
                 suites: Default::default(),
             },
+            others: Default::default(),
         };
         let source = fetch(&sources, &cached)?;
         assert_eq!(source.sha256, right);

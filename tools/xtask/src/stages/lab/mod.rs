@@ -10,7 +10,7 @@ mod emulated;
 mod monitor;
 mod real;
 mod tracing;
-mod userland;
+pub mod userland;
 
 use std::time::Duration;
 

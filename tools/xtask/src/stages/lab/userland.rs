@@ -23,11 +23,24 @@ use crate::stages::apply::hex;
 use crate::stages::boot::initramfs::{Entry, pack};
 use crate::stages::fetch::Apt;
 
-/// Distribution packages with [`PROGRAMS`], whose dependencies come along.
-const PACKAGES: [&str; 2] = ["qemu-system-arm", "util-linux"];
+/// Programs, all of them in `/bin`, and the distribution's packages with them, whose dependencies
+/// come along.
+struct Userland {
+    packages: &'static [&'static str],
+    programs: &'static [&'static str],
+}
 
-/// What is run there, all of it in `/bin`: `setpriv` lets QEMU die with the program that started it.
-const PROGRAMS: [&str; 2] = ["qemu-system-aarch64", "setpriv"];
+/// What is run on the emulated host: `setpriv` lets QEMU die with the program that started it.
+const QEMU: Userland = Userland {
+    packages: &["qemu-system-arm", "util-linux"],
+    programs: &["qemu-system-aarch64", "setpriv"],
+};
+
+/// What the kernel's own tests are written for, and what starts another kernel.
+const SHELL: Userland = Userland {
+    packages: &["bash", "busybox-static", "kexec-tools"],
+    programs: &["bash", "busybox", "kexec"],
+};
 
 /// The dynamic linker's own name, which programs have built in.
 const LINKER: &str = "lib/ld-linux-aarch64.so.1";
@@ -45,7 +58,7 @@ pub fn prepare(context: &Context, root: Option<&Utf8Path>) -> Result<Utf8PathBuf
     let folder = context.cache.join("lab");
     fs_err::create_dir_all(&folder)?;
     if let Some(root) = root {
-        let bytes = collect(root)
+        let bytes = collect(root, &QEMU)
             .map_err(|error| Failure::Usage(format!("--host-root {root}: {error:#}")))?;
         let name = format!("root-{}.cpio", &hex(&Sha256::digest(&bytes))[..12]);
         let archive = folder.join(name);
@@ -55,18 +68,31 @@ pub fn prepare(context: &Context, root: Option<&Utf8Path>) -> Result<Utf8PathBuf
     let distribution = Distribution::here();
     let archive = folder.join(format!("{}-{}.cpio", distribution.id, distribution.codename));
     if !archive.is_file() {
-        let bytes = from_packages(context, &distribution).map_err(|error| {
-            match error.downcast_ref::<Failure>() {
-                Some(failure) => failure.clone(),
-                None => Failure::Host(format!(
-                    "cannot get QEMU for arm64 from the packages of {}: {error:#}; mend: give a \
+        let bytes = from_packages(context, &distribution, &QEMU).map_err(|error| match error
+            .downcast_ref::<Failure>()
+        {
+            Some(failure) => failure.clone(),
+            None => Failure::Host(format!(
+                "cannot get QEMU for arm64 from the packages of {}: {error:#}; mend: give a \
                      folder with it with --host-root DIR, such as `mmdebstrap --variant=extract \
                      --arch=arm64 --include=qemu-system-arm,util-linux` makes",
-                    distribution.name
-                )),
-            }
+                distribution.name
+            )),
         })?;
         write(&archive, &bytes)?;
+    }
+    Ok(archive)
+}
+
+/// A user space with bash, busybox and kexec, packed, or found in the cache.
+pub fn shell(context: &Context) -> Result<Utf8PathBuf> {
+    let _lock = context.lock("lab")?;
+    let folder = context.cache.join("lab");
+    fs_err::create_dir_all(&folder)?;
+    let distribution = Distribution::here();
+    let archive = folder.join(format!("shell-{}-{}.cpio", distribution.id, distribution.codename));
+    if !archive.is_file() {
+        write(&archive, &from_packages(context, &distribution, &SHELL)?)?;
     }
     Ok(archive)
 }
@@ -77,7 +103,11 @@ fn write(file: &Utf8Path, bytes: &[u8]) -> Result<()> {
     Ok(fs_err::rename(&part, file)?)
 }
 
-fn from_packages(context: &Context, distribution: &Distribution) -> Result<Vec<u8>> {
+fn from_packages(
+    context: &Context,
+    distribution: &Distribution,
+    userland: &Userland,
+) -> Result<Vec<u8>> {
     if !distribution.uses_apt() {
         bail!("{} has no apt", distribution.name);
     }
@@ -88,8 +118,12 @@ fn from_packages(context: &Context, distribution: &Distribution) -> Result<Vec<u
         apt.use_only(&mirror, &distribution.codename)?;
         let root = dir.join("root");
         let unpacked = apt
-            .unpack(&PACKAGES, &root, "Downloading QEMU for arm64 and its libraries")
-            .and_then(|()| collect(&root));
+            .unpack(
+                userland.packages,
+                &root,
+                &format!("Downloading {} for arm64", userland.packages.join(", ")),
+            )
+            .and_then(|()| collect(&root, userland));
         match unpacked {
             Ok(bytes) => {
                 apt.remove()?;
@@ -102,12 +136,12 @@ fn from_packages(context: &Context, distribution: &Distribution) -> Result<Vec<u
     bail!("{}", refusals.join("; "))
 }
 
-/// Packs [`PROGRAMS`] and the libraries that they need out of `root`.
-fn collect(root: &Utf8Path) -> Result<Vec<u8>> {
+/// Packs the programs of `userland` and the libraries that they need out of `root`.
+fn collect(root: &Utf8Path, userland: &Userland) -> Result<Vec<u8>> {
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut to_do = Vec::new();
-    for program in PROGRAMS {
-        let found = ["usr/bin", "bin", "usr/local/bin"]
+    for program in userland.programs {
+        let found = ["usr/bin", "bin", "usr/local/bin", "usr/sbin", "sbin"]
             .iter()
             .find_map(|folder| resolve(root, &format!("{folder}/{program}")))
             .with_context(|| format!("there is no {program} in its usr/bin"))?;
@@ -211,7 +245,7 @@ mod tests {
     fn a_root_without_qemu_is_told() {
         let guard = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(guard.path()).unwrap();
-        let error = collect(root).unwrap_err().to_string();
+        let error = collect(root, &QEMU).unwrap_err().to_string();
         assert_eq!(error, "there is no qemu-system-aarch64 in its usr/bin");
         needed(b"#!/bin/sh\n").unwrap_err();
         // This test's own program is an ELF file; what it is for depends on the host.

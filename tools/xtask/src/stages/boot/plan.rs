@@ -582,7 +582,12 @@ mod tests {
                 ["-machine", "-object", "-S", "-qmp"].iter().any(|o| line.starts_with(o))
             })
             .collect();
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        -machine virt,gic-version=3,dtb-randomness=off,memory-backend=memory
+        -object memory-backend-ram,id=memory,size=544M,prealloc=on
+        -S
+        -qmp unix:/run/monitor,server=on,wait=off
+        ");
         request.measured = false;
         (request.hypervisor, request.icount, request.seed) = (true, true, 7);
         let words = shown(&request, Accel::Tcg);

@@ -16,7 +16,7 @@ use crate::stages::boot::accel::{self, AccelRequest};
 use crate::stages::build::Built;
 
 /// Wrong usage: the arguments, and a word of the message.
-const USAGE: [(&[&str], &str); 18] = [
+const USAGE: &[(&[&str], &str)] = &[
     (&[], "Usage"),
     (&["frobnicate"], "unrecognized subcommand"),
     (&["build", "--frobnicate"], "unexpected argument"),
@@ -37,12 +37,14 @@ const USAGE: [(&[&str], &str); 18] = [
     (&["series", "rebase", "--onto", "/nonexistent"], "give a Linux tree"),
     (&["soak", "--boots", "0"], "0 is not in 1.."),
     (&["soak", "--boots", "1", "--arms", "p2"], "possible values: base, p0, p1"),
+    (&["kvm-lab", "--vcpus", "0"], "0 is not in 1..=512"),
+    (&["kvm-lab", "--real", "--host-root", "/"], "cannot be used with"),
     (&["--tree", "/nonexistent", "fetch"], "give the folder of a Linux tree"),
 ];
 
 /// Runs the cases that need no kernel.
 pub fn run(runner: &mut Runner<'_>) {
-    for (arguments, word) in USAGE {
+    for &(arguments, word) in USAGE {
         let name = match arguments {
             [] => "no verb exits with 2".to_owned(),
             arguments => format!("`{}` exits with 2", arguments.join(" ")),
@@ -58,6 +60,16 @@ pub fn run(runner: &mut Runner<'_>) {
         }
         let (code, text) = runner.output(name, ours(runner, &forced)?)?;
         Ok(Ending::of(exit(code, &text, 3, &["--accel kvm: "])))
+    });
+
+    let real = ["kvm-lab", "--real", "--vcpus", "4", "--pcpus", "1"];
+    let name = "the lab on a real host without KVM exits with 3";
+    runner.case(name, &shown(&real), |runner| {
+        if accel::Host::probe().kvm_obstacle().is_none() {
+            return Ok(Ending::Skipped("this host has KVM".to_owned()));
+        }
+        let (code, text) = runner.output(name, ours(runner, &real)?)?;
+        Ok(Ending::of(exit(code, &text, 3, &["skipped: needs an arm64 host with KVM: "])))
     });
 
     with_tree(runner, "a tree that no patch fits exits with 1", "apply --kernel patched", |_| {

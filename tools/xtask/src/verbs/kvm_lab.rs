@@ -87,6 +87,10 @@ pub struct KvmLab {
 impl KvmLab {
     /// Runs the verb.
     pub fn run(self, context: &Context) -> Result<()> {
+        if self.real {
+            // Before a kernel is built for it.
+            stage::require(self.pcpus, !self.no_trace)?;
+        }
         let guest = stages::bootable(context, &self.kernel, self.module.as_deref(), &self.preset)?;
         let mut request = LabRequest {
             label: self.label(),

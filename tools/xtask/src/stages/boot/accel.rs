@@ -57,7 +57,7 @@ impl Host {
     }
 
     /// Why KVM cannot run an arm64 guest here, with the mend where there is one.
-    fn kvm_obstacle(&self) -> Option<String> {
+    pub fn kvm_obstacle(&self) -> Option<String> {
         if self.architecture != "aarch64" {
             return Some(format!(
                 "this host is {}, and KVM runs arm64 guests on arm64 hosts only; use --accel tcg",

@@ -27,6 +27,9 @@ use crate::progress::Progress;
 
 const QEMU: &str = "qemu-system-aarch64";
 
+/// How long a guest that is being measured is left alone.
+const REST: Duration = Duration::from_millis(450);
+
 /// How often the progress line looks into the run's files.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -147,8 +150,10 @@ pub fn run_held(
             not_released = Some(error);
             return process::Verdict::Stop;
         }
-        // A look costs time, and a measured guest may be on the same CPUs.
-        if !request.measured && elapsed - *last_look.borrow() >= LOOK {
+        if request.measured && release.is_none() {
+            // Each look takes one of the CPUs that the guest is measured on from it.
+            std::thread::sleep(REST);
+        } else if elapsed - *last_look.borrow() >= LOOK {
             last_look.replace(elapsed);
             progress.note(&where_it_is(&job, &report_file, &console_file));
         }

@@ -23,6 +23,7 @@ use super::boot::plan::{BootRequest, Window};
 use crate::context::Context;
 use crate::error::Failure;
 pub use emulated::{OUTPUT, RESULTS, boot_on_emulated_host, hz};
+pub use real::require;
 
 /// The preset of the emulated host's kernel.
 pub const HOST_PRESET: &str = "kvm-host";

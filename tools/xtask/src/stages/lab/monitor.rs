@@ -3,7 +3,7 @@
 //! QEMU's monitor (QMP): which threads run the guest's CPUs, and to let the guest go.
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -14,6 +14,10 @@ use serde_json::{Value, json};
 
 /// QEMU may be busy allocating the guest's memory.
 const ANSWER: Duration = Duration::from_secs(120);
+
+/// How often and after which pause to try to connect.
+const TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A connection to the monitor.
 pub struct Monitor {
@@ -30,8 +34,18 @@ struct GuestCpu {
 impl Monitor {
     /// Connects to the socket `path`.
     pub fn connect(path: &Utf8Path) -> Result<Self> {
-        let stream = UnixStream::connect(path)
-            .with_context(|| format!("cannot connect to QEMU's monitor {path}"))?;
+        // The socket is there a moment before QEMU listens to it.
+        let mut tries = 0;
+        let stream = loop {
+            match UnixStream::connect(path) {
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused && tries < TRIES => {
+                    tries += 1;
+                    std::thread::sleep(PAUSE);
+                }
+                result => break result,
+            }
+        };
+        let stream = stream.with_context(|| format!("cannot connect to QEMU's monitor {path}"))?;
         stream.set_read_timeout(Some(ANSWER)).context("cannot set a time limit")?;
         let mut monitor = Self { stream: BufReader::new(stream) };
         let greeting = monitor.read()?;

@@ -18,14 +18,32 @@ use super::tracing::Tracing;
 use super::{LabOutcome, LabRequest};
 use crate::context::Context;
 use crate::error::Failure;
-use crate::stages::boot::accel::{self, AccelRequest};
+use crate::stages::boot::accel;
 use crate::stages::{boot, collect};
+
+/// Checks that this machine can measure guests on `pcpus` CPUs, their exits too with `trace`.
+///
+/// # Errors
+///
+/// [`Failure::Host`] with what it lacks, [`Failure::Usage`] if it has fewer CPUs.
+pub fn require(pcpus: u32, trace: bool) -> Result<()> {
+    if let Some(obstacle) = accel::Host::probe().kvm_obstacle() {
+        let obstacle = obstacle.trim_end_matches("; use --accel tcg");
+        return Err(Failure::Host(format!(
+            "skipped: needs an arm64 host with KVM: {obstacle}; without --real one is emulated"
+        ))
+        .into());
+    }
+    let cpus = host_cpus(pcpus)?;
+    if trace {
+        Tracing::new(&cpus)?;
+    }
+    Ok(())
+}
 
 /// Measures once.
 pub fn run(context: &Context, request: &LabRequest) -> Result<LabOutcome> {
-    accel::choose(AccelRequest::Kvm, false, &accel::Host::probe()).map_err(|failure| {
-        Failure::Host(format!("skipped: needs an arm64 host with KVM; {failure}"))
-    })?;
+    require(request.pcpus, false)?;
     let cpus = host_cpus(request.pcpus)?;
     let tracing = request.trace.then(|| Tracing::new(&cpus)).transpose()?;
     let guest = request.guest();

@@ -29,7 +29,8 @@ const EVENTS: [(&str, &str); 5] = [
     // Reads of what may be a type register of a redistributor: the others would be most of all
     // events, and each costs time.
     ("kvm/kvm_mmio", "type == 1 && (gpa & 0x8) && !(gpa & 0xfff7)"),
-    ("sched/sched_switch", "prev_comm ~ \"CPU*\""),
+    // QEMU names the threads of the guest's CPUs, or does not.
+    ("sched/sched_switch", "prev_comm ~ \"CPU*\" || prev_comm ~ \"qemu*\""),
 ];
 
 /// A trace instance; gone when dropped.

@@ -16,7 +16,7 @@ use crate::stages::boot::accel::{self, AccelRequest};
 use crate::stages::build::Built;
 
 /// Wrong usage: the arguments, and a word of the message.
-const USAGE: [(&[&str], &str); 38] = [
+const USAGE: &[(&[&str], &str)] = &[
     (&[], "Usage"),
     (&["frobnicate"], "unrecognized subcommand"),
     (&["build", "--frobnicate"], "unexpected argument"),
@@ -83,7 +83,7 @@ const USAGE: [(&[&str], &str); 38] = [
 
 /// Runs the cases that need no kernel.
 pub fn run(runner: &mut Runner<'_>) {
-    for (arguments, word) in USAGE {
+    for &(arguments, word) in USAGE {
         let name = match arguments {
             [] => "no verb exits with 2".to_owned(),
             arguments => format!("`{}` exits with 2", arguments.join(" ")),

@@ -141,6 +141,7 @@ mod tests {
             told(&[r#"{"QMP": {}}"#, r#"{"return": {}}"#, r#"{"error": {"class": "x"}}"#]),
             r#"QEMU's monitor refuses query-cpus-fast: {"class":"x"}"#
         );
-        assert_eq!(told(&[r#"{"QMP": {}}"#, r#"{"return": {}}"#]), "QEMU has closed its monitor");
+        // QEMU ends: which call notices it first is a matter of chance.
+        answering(&[r#"{"QMP": {}}"#, r#"{"return": {}}"#]).unwrap_err();
     }
 }

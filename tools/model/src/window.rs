@@ -494,8 +494,10 @@ mod tests {
     fn the_simulation_agrees_with_arithmetic() {
         let machine = hardware(64, 20 * US, 700 * US, Latency::Constant(500 * US));
         let [serial, all, _] = totals(&machine);
-        // Kick, latency (its first part is the kick) and release, one CPU after the other.
-        assert!((serial - 64.0 * 1.2).abs() < 0.2, "{serial}");
+        // Kick, latency (its first part is the kick) and release, one CPU after the other. What is
+        // waited for is seen up to a sixteenth of the wait late.
+        let (exact, late) = (64.0 * 1.2, 64.0 * 0.48 / 16.0);
+        assert!((exact..exact + late).contains(&serial), "{serial}");
         // All kicks, by then everybody is alive, and all releases.
         assert!((all - 64.0 * 0.72).abs() < 0.1, "{all}");
         let block = Machine { block: 10 * MS, ..machine };
@@ -647,16 +649,21 @@ mod tests {
 
     #[test]
     fn a_cpu_that_fails_does_not_hold_up_the_others() {
-        let machine = guest(63, 4, 500 * US, 200 * US, Latency::Constant(50 * US));
-        let run = |fails| simulate(&Machine { fails, ..machine }, Window::Auto);
-        let none = run(None);
+        let latency = Latency::Constant(50 * US);
+        let run = |machine, fails, window| simulate(&Machine { fails, ..machine }, window).total;
+        let server = hardware(63, 50 * US, 500 * US, latency);
+        let guest = guest(63, 4, 500 * US, 200 * US, latency);
         for place in [0, 5, 40] {
-            // What the wait for it has opened is closed again.
-            let outcome = run(Some((place, 50 * MS)));
-            assert!(outcome.total < none.total * 1.1 + 60e6, "{outcome:?} {none:?}");
+            let fails = Some((place, 50 * MS));
+            let (none, one) = (run(server, None, Window::Auto), run(server, fails, Window::Auto));
+            assert!(one < none * 1.1 + 60e6, "{place}: {one} {none}");
+            // The wait for it opens the window, and those who come then take time from the others:
+            // up to what it costs to kick everybody at once.
+            let (all, one) = (run(guest, fails, Window::ALL), run(guest, fails, Window::Auto));
+            assert!(one < all * 1.1 + 60e6, "{place}: {one} {all}");
         }
         // One that is never heard of costs its time limit, not that of each.
-        let outcome = run(Some((0, u64::MAX)));
-        assert!(outcome.total < 10.6e9, "{outcome:?}");
+        let one = run(guest, Some((0, u64::MAX)), Window::Auto);
+        assert!(one < 1.2 * TIME_LIMIT, "{one}");
     }
 }

@@ -103,7 +103,7 @@ fn what_faults_has_found_is_a_table_of_its_own() {
         assert!(page.contains(part), "{part}");
     }
     let text = markdown::markdown(&report);
-    assert!(text.contains("| never      | wrong (the next CPU gets its task) |"), "{text}");
+    assert!(text.contains("| never    | wrong (the next CPU gets its task) |"), "{text}");
     assert!(text.contains("| late/\u{2039}b\u{203a}"), "{text}");
 }
 

@@ -37,7 +37,7 @@ const USAGE: &[(&[&str], &str)] = &[
     (&["collect", "--dmesg", "Cargo.toml", "--meta", "arm"], "KEY=VAL"),
     (&["report"], "<FILE>"),
     (&["report", "Cargo.toml"], "results: not JSON"),
-    (&["ci", "render", "Cargo.toml"], "missing field `project`"),
+    (&["ci", "render", "Cargo.toml"], "Cargo.toml: TOML parse error"),
     (&["kvm-lab", "--vcpus", "0"], "0 is not in 1..=512"),
     (&["kvm-lab", "--real", "--host-root", "/"], "cannot be used with"),
     (&["series"], "Usage"),

@@ -62,7 +62,7 @@ impl Collect {
             accel: accel(meta.remove("accel"))?,
             firmware: meta.remove("firmware"),
         };
-        let (timeline, log) = self.files()?;
+        let joblog::Files { timeline, log } = self.files()?;
         let copied = copied::read(timeline.as_deref(), log.as_deref(), said).map_err(unusable)?;
 
         for note in &copied.notes {
@@ -85,15 +85,14 @@ impl Collect {
 
 impl Collect {
     /// The timeline and the kernel log.
-    fn files(&self) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), Failure> {
+    fn files(&self) -> Result<joblog::Files, Failure> {
         if let Some(file) = &self.job_log {
             let text = read("--job-log", file)?;
-            let files = joblog::files(&String::from_utf8_lossy(&text)).map_err(unusable)?;
-            return Ok((files.timeline, files.log));
+            return joblog::files(&String::from_utf8_lossy(&text)).map_err(unusable);
         }
         let timeline = self.timeline.as_deref().map(|file| read("--timeline", file)).transpose()?;
         let log = self.dmesg.as_deref().map(|file| read("--dmesg", file)).transpose()?;
-        Ok((timeline, log))
+        Ok(joblog::Files { timeline, log })
     }
 }
 

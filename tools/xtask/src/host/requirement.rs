@@ -106,7 +106,7 @@ const fn rust(name: &'static str, need: &'static str, probe: Probe, supply: Supp
 
 /// Everything that the host needs, in the order in which it is shown. Python is not here: the
 /// kernel's build runs it only for configurations that are not ours.
-pub static REQUIREMENTS: [Requirement; 34] = [
+pub static REQUIREMENTS: [Requirement; 35] = [
     Requirement {
         minimum: Minimum::Ours("4.0", "what the kernel documents"),
         ..program("make", "builds the kernel", &["make"])
@@ -161,6 +161,10 @@ pub static REQUIREMENTS: [Requirement; 34] = [
     Requirement {
         probe: Probe::QemuFile("efi-virtio.rom"),
         ..program("ipxe for qemu", "QEMU's network card loads it at start", &["ipxe-qemu"])
+    },
+    Requirement {
+        probe: Probe::Program("spin", &["-V"]),
+        ..program("spin", "verifies the model of the boot handshake", &["spin"])
     },
     Requirement {
         probe: Probe::Program("setpriv", &["--version"]),

@@ -9,6 +9,7 @@ mod command_line;
 mod judge;
 mod lab;
 mod matrix;
+mod models;
 mod module;
 mod report;
 mod series;
@@ -61,6 +62,7 @@ pub fn run(context: &Context, quick: bool) -> Result<()> {
     }
     workspace::run(&mut runner);
     command_line::run(&mut runner);
+    models::run(&mut runner);
     if !quick {
         series::run(&mut runner);
         let kernels = Kernels {

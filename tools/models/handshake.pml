@@ -8,7 +8,7 @@
  *   spin -a handshake.pml && gcc -O2 -DSAFETY -o pan pan.c && ./pan -m100000
  *
  * Memory is sequentially consistent here; what makes that so on hardware is argued in the document.
- * WFE is at its worst: no store and nothing but SEV ends it, and never without cause.
+ * WFE is at its worst: SEV ends it and nothing else does, no store and no chance.
  *
  * Each of these breaks the handshake on purpose, and the verifier has to find it:
  *

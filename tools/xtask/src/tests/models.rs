@@ -55,8 +55,7 @@ pub fn run(runner: &mut Runner<'_>) {
     for variant in &HANDSHAKE {
         let name = ["model of the handshake"].iter().chain(variant.defines).copied();
         let name = name.collect::<Vec<_>>().join(" ");
-        let defines: String =
-            variant.defines.iter().map(|define| format!(" -D{define}")).collect();
+        let defines: String = variant.defines.iter().map(|define| format!(" -D{define}")).collect();
         let reproduce = format!(
             "cd $(mktemp -d) && spin{defines} -a {}/tools/models/handshake.pml && \
              cc -DSAFETY -o pan pan.c && ./pan -m100000",

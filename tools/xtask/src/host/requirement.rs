@@ -163,6 +163,10 @@ pub static REQUIREMENTS: [Requirement; 35] = [
         ..program("ipxe for qemu", "QEMU's network card loads it at start", &["ipxe-qemu"])
     },
     Requirement {
+        probe: Probe::Program("spin", &["-V"]),
+        ..program("spin", "verifies the model of the boot handshake", &["spin"])
+    },
+    Requirement {
         probe: Probe::Program("setpriv", &["--version"]),
         ..program("util-linux", "setpriv lets guests and builds die with us", &["util-linux"])
     },

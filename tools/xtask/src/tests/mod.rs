@@ -11,6 +11,7 @@ mod firmware;
 mod judge;
 mod lab;
 mod matrix;
+mod models;
 mod module;
 mod report;
 mod results;
@@ -67,6 +68,7 @@ pub fn run(context: &Context, quick: bool, only: Option<&str>, files: &VerdictFi
     workspace::run(&mut runner);
     command_line::run(&mut runner);
     results::run(&mut runner);
+    models::run(&mut runner);
     if !quick {
         series::run(&mut runner);
         let kernels = Kernels {

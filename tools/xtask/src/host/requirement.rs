@@ -106,7 +106,7 @@ const fn rust(name: &'static str, need: &'static str, probe: Probe, supply: Supp
 
 /// Everything that the host needs, in the order in which it is shown. Python is not here: the
 /// kernel's build runs it only for configurations that are not ours.
-pub static REQUIREMENTS: [Requirement; 35] = [
+pub static REQUIREMENTS: [Requirement; 36] = [
     Requirement {
         minimum: Minimum::Ours("4.0", "what the kernel documents"),
         ..program("make", "builds the kernel", &["make"])

@@ -53,6 +53,9 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// The timeline and the kernel log, those of them that are given.
+type Files = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 impl Collect {
     /// Runs the verb.
     pub fn run(self, context: &Context) -> Result<()> {
@@ -85,7 +88,7 @@ impl Collect {
 
 impl Collect {
     /// The timeline and the kernel log.
-    fn files(&self) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), Failure> {
+    fn files(&self) -> Result<Files, Failure> {
         if let Some(file) = &self.job_log {
             let text = read("--job-log", file)?;
             let files = joblog::files(&String::from_utf8_lossy(&text)).map_err(unusable)?;

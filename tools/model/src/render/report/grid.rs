@@ -303,7 +303,8 @@ pub fn fits(settings: &[&Setting<'_>]) -> Vec<(String, Fit)> {
 /// What the curves say.
 pub fn fit_table(fits: &[(String, Fit)]) -> Option<Grid> {
     let largest = fits.iter().map(|(_, fit)| fit.largest).max()?;
-    let parts: [(&str, fn(&Fit) -> Coefficient); 3] = [
+    type Part = fn(&Fit) -> Coefficient;
+    let parts: [(&str, Part); 3] = [
         ("a, does not depend on the CPUs", |fit| fit.constant),
         ("b, for each CPU", |fit| fit.linear),
         ("c, for each CPU and every other", |fit| fit.quadratic),

@@ -108,8 +108,8 @@ impl Stamps {
             Self::TimeOfDay
         } else if after_bracket.split(']').next().is_some_and(|inside| inside.contains('<')) {
             Self::Delta
-        } else if (is_date(text) || months().any(|month| text.starts_with(month)))
-            && text.contains(" kernel: ")
+        } else if text.contains(" kernel: ")
+            && (is_date(text) || months().any(|month| text.starts_with(month)))
         {
             Self::Journal
         } else if is_date(text) {

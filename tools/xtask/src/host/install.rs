@@ -355,7 +355,7 @@ mod tests {
             names(&debian.packages).join(" "),
             "make flex bison bc cpio kmod rsync libelf-dev libssl-dev tar xz-utils perl git gcc \
              libc6-dev binutils clang-19 lld-19 llvm-19 libclang-19-dev qemu-system-arm \
-             qemu-system-data ipxe-qemu util-linux"
+             qemu-system-data ipxe-qemu spin util-linux"
         );
         assert!(debian.bindgen.is_some());
         // No rustup there: what belongs to Rust is left to the user.

@@ -53,6 +53,9 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// The timeline and the kernel log, those of them that are given.
+type Files = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 impl Collect {
     /// Runs the verb.
     pub fn run(self, context: &Context) -> Result<()> {
@@ -62,7 +65,7 @@ impl Collect {
             accel: accel(meta.remove("accel"))?,
             firmware: meta.remove("firmware"),
         };
-        let joblog::Files { timeline, log } = self.files()?;
+        let (timeline, log) = self.files()?;
         let copied = copied::read(timeline.as_deref(), log.as_deref(), said).map_err(unusable)?;
 
         for note in &copied.notes {
@@ -85,14 +88,15 @@ impl Collect {
 
 impl Collect {
     /// The timeline and the kernel log.
-    fn files(&self) -> Result<joblog::Files, Failure> {
+    fn files(&self) -> Result<Files, Failure> {
         if let Some(file) = &self.job_log {
             let text = read("--job-log", file)?;
-            return joblog::files(&String::from_utf8_lossy(&text)).map_err(unusable);
+            let files = joblog::files(&String::from_utf8_lossy(&text)).map_err(unusable)?;
+            return Ok((files.timeline, files.log));
         }
         let timeline = self.timeline.as_deref().map(|file| read("--timeline", file)).transpose()?;
         let log = self.dmesg.as_deref().map(|file| read("--dmesg", file)).transpose()?;
-        Ok(joblog::Files { timeline, log })
+        Ok((timeline, log))
     }
 }
 

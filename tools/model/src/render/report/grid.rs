@@ -300,12 +300,10 @@ pub fn fits(settings: &[&Setting<'_>]) -> Vec<(String, Fit)> {
     arm_names(settings).into_iter().filter_map(fit).collect()
 }
 
-/// A part of a curve.
-type Part = fn(&Fit) -> Coefficient;
-
 /// What the curves say.
 pub fn fit_table(fits: &[(String, Fit)]) -> Option<Grid> {
     let largest = fits.iter().map(|(_, fit)| fit.largest).max()?;
+    type Part = fn(&Fit) -> Coefficient;
     let parts: [(&str, Part); 3] = [
         ("a, does not depend on the CPUs", |fit| fit.constant),
         ("b, for each CPU", |fit| fit.linear),

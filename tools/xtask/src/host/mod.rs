@@ -421,7 +421,7 @@ mod tests {
         ] {
             machine = machine.command(&format!("{tool} --version"), "tool (GNU tool) 12.3");
         }
-        machine
+        machine.command("spin -V", "Spin Version 6.5.2 -- 6 December 2019")
     }
 
     pub fn host(machine: &MadeUp) -> Host<'_> {

@@ -14,20 +14,18 @@
  *
  *   -DNO_RETRY_REPORT	the AP waits for its release only and does not see that it is kicked again
  *   -DSTALE_ALIVE	a retry leaves the AP in ALIVE instead of taking it back to KICKED
- *   -DRELEASE_BEFORE_ALIVE	the control CPU releases without having seen ALIVE
+ *   -DNO_ARRIVED	the AP sets ALIVE without looking whether it was kicked since its check
+ *   -DLOSE_RELEASE	the AP forgets when it arrives that it has been released in advance
+ *   -DNO_REVOKE		the control CPU gives up and leaves the release in advance as it is
+ *   -DBLIND_REVOKE	it gives up although the AP has made use of the release
  *   -DFAIL_AFTER_RELEASE	the AP may find that it does not fit after its release
  *   -DRESET_ON_RETRY	a retry resets the boot status of an AP that is on its way
  *   -DNO_SEV		nothing wakes the AP up
  *   -DSTATUS_BEFORE_NOTE	the AP sets its boot status before it leaves its note
  *   -DTWO_REPORTS	the kick of an AP that has failed is reported, and once more by the wait
+ *   -DALWAYS_KILL_ME	an AP that cannot leave the kernel says that it does
  *
- * Two are questions about the series rather than mutations of it. Where the document says that the
- * answer is no, the test expects a failure, so that it cannot become outdated unnoticed:
- *
- *   -DASK_FRESH_CHECK	has an AP that is released in an attempt always been checked in it?
- *   -DNO_CPU_DIE	without a way to leave the kernel, is no AP taken for off that is not?
- *
- * and -DARRIVED_STATE and -DKILL_ME_IF_IT_CAN are what would make the answers yes.
+ * With -DNO_CPU_DIE there is no way to leave the kernel, as with a spin-table.
  */
 
 #define ATTEMPTS	3
@@ -36,10 +34,12 @@ mtype:sync = { DEAD, KICKED, ARRIVED, ALIVE, SHOULD_ONLINE, ONLINE };
 mtype:status = { SUCCESS, MMU_OFF, KILL_ME, STUCK };
 
 /* What control CPU and AP share */
-mtype:sync sync = DEAD;			/* cpuhp_state.ap_sync_state */
+mtype:sync sync = DEAD;			/* cpuhp_state.ap_sync_state ... */
+bool released;				/* ... and SYNC_RELEASED in the same word */
 mtype:status status = SUCCESS;		/* secondary_data.status */
 mtype:status early = SUCCESS;		/* __early_cpu_boot_status[cpu] */
 bool note;				/* secondary_data.misfit is filled in */
+bool kicked;				/* secondary_data.kicked */
 bool event;				/* the AP's event register */
 
 /* The world */
@@ -48,9 +48,9 @@ bool lost;				/* it is never going to arrive */
 
 /* What the properties are about */
 byte attempt;
-byte alive_for;				/* the attempt in which the AP set ALIVE last */
 byte checked_for;			/* the attempt in which the AP was last checked */
-byte releases;				/* in this attempt */
+bool waiting;				/* the control CPU waits for the AP */
+bool let_go;				/* the AP goes on, and will not wait any more */
 byte reports;				/* likewise */
 
 inline sev() {
@@ -82,6 +82,13 @@ inline wait_while_alive() {
 	od
 }
 
+/* The AP was released: in this attempt, once, fit for it, and with somebody who waits for it. */
+inline taken() {
+	assert(waiting && !let_go);
+	assert(checked_for == attempt);
+	let_go = true
+}
+
 /* cpu_die_early(), or cpu_panic_kernel() as far as the handshake is concerned */
 inline fail() {
 #ifdef STATUS_BEFORE_NOTE
@@ -89,7 +96,7 @@ inline fail() {
 	note = true
 #else
 	note = true;
-#if !defined(NO_CPU_DIE) || !defined(KILL_ME_IF_IT_CAN)
+#if !defined(NO_CPU_DIE) || defined(ALWAYS_KILL_ME)
 	status = KILL_ME;
 #endif
 #ifndef NO_CPU_DIE
@@ -117,9 +124,13 @@ proctype ap() {
 	fi;
 
 again:
-#ifdef ARRIVED_STATE
-	sync = ARRIVED;
+	/* cpuhp_ap_arrive() */
+	atomic {
+		sync = ARRIVED;
+#ifdef LOSE_RELEASE
+		released = false
 #endif
+	};
 	/* check_local_cpu_capabilities() */
 	checked_for = attempt;
 	if
@@ -129,27 +140,36 @@ again:
 	status = SUCCESS;
 
 	/* cpuhp_ap_try_sync_alive() */
-#ifdef ARRIVED_STATE
 	atomic {
 		if
-		:: sync == ARRIVED -> sync = ALIVE; alive_for = attempt
-		:: else -> goto again
+#ifndef NO_ARRIVED
+		:: sync != ARRIVED -> goto again
+#endif
+		:: else ->
+			if
+			:: released -> sync = SHOULD_ONLINE; released = false
+			:: else -> sync = ALIVE
+			fi
+		fi;
+		/* Released in advance */
+		if
+		:: sync == SHOULD_ONLINE -> taken(); goto go
+		:: else
 		fi
 	};
-#else
-	d_step { sync = ALIVE; alive_for = attempt };
-#endif
 	wait_while_alive();
 	if
 	:: seen == KICKED -> goto again
 	:: else -> assert(seen == SHOULD_ONLINE)
 	fi;
+go:
 #ifdef FAIL_AFTER_RELEASE
 	if
 	:: fail(); goto gone
 	:: skip
 	fi;
 #endif
+	kicked = false;
 	sync = ONLINE;
 gone:
 	skip
@@ -161,18 +181,20 @@ gone:
 
 proctype control() {
 	mtype:sync old;
-	bool kicked, present = true, refused;
+	bool present = true, refused, revoked;
+	byte ticks;
 
 attempts:
 	do
 	:: attempt == ATTEMPTS || !present -> break
 	:: else ->
-		d_step { attempt++; reports = 0; releases = 0 };
+		d_step { attempt++; reports = 0; ticks = 0 };
 
 		/* cpuhp_can_boot_ap() */
 		old = sync;
 		do
-		:: assert(old == DEAD || old == KICKED || old == ARRIVED || old == ALIVE);
+		:: assert(!released);
+		   assert(old == DEAD || old == KICKED || old == ARRIVED || old == ALIVE);
 		   atomic {
 			if
 #ifdef STALE_ALIVE
@@ -222,29 +244,51 @@ attempts:
 		:: else -> kicked = true
 		fi;
 
-		/* cpuhp_bp_sync_alive() */
 wait:
+		/* cpuhp_release_ap() */
+		atomic {
+			waiting = true;
+			if
+			:: sync == ALIVE -> sync = SHOULD_ONLINE; taken(); goto alive
+			:: else -> assert(sync == KICKED || sync == ARRIVED); released = true
+			fi
+		};
+		/* cpuhp_wait_for_released() */
 		if
-#ifdef RELEASE_BEFORE_ALIVE
-		:: true -> atomic { sync = SHOULD_ONLINE; releases++;
-				    assert(alive_for == attempt) };
-		   goto released
-#endif
-		:: atomic { sync == ALIVE -> sync = SHOULD_ONLINE; releases++;
-			    /* For this attempt, and once */
-			    assert(alive_for == attempt);
-#ifdef ASK_FRESH_CHECK
-			    assert(checked_for == attempt);
-#endif
-			    assert(releases == 1) };
-		   goto released
+		:: sync == ONLINE -> goto online
 		:: has_failed
+		/* A tick, to see whether others should be kicked: it is waited again */
+		:: ticks < 2 -> ticks++; goto revoke
 		/*
 		 * The time is over, which can be at any time. Only in the last attempt it is not
 		 * over as long as the AP can be expected to do something: if it then did nothing,
 		 * both would wait for ever, and the verifier would say so.
 		 */
 		:: attempt < ATTEMPTS || lost
+		fi;
+		ticks = 3;
+revoke:
+		/* cpuhp_revoke_release() */
+		atomic {
+#ifdef NO_REVOKE
+			revoked = true;
+#else
+			revoked = released;
+			released = false;
+#endif
+			waiting = !revoked
+		};
+		if
+#ifndef BLIND_REVOKE
+		:: !revoked -> sync == ONLINE; goto online
+#endif
+		:: else
+		fi;
+		/* What has been given up has not been let go */
+		assert(!let_go);
+		if
+		:: ticks < 3 -> goto wait
+		:: else
 		fi;
 
 		/* arch_cpuhp_report_failed_ap() */
@@ -256,6 +300,7 @@ wait:
 			/* op_cpu_kill(): firmware says whether it is off, or takes too long */
 			if
 #ifdef NO_CPU_DIE
+			/* op_cpu_kill() has nobody to ask */
 			:: assert(!on); present = false
 #else
 			:: !on -> kicked = false; present = false
@@ -268,12 +313,12 @@ wait:
 over:
 		assert(reports == 1);
 		goto attempts;
-released:
-		kicked = false;
+alive:
 		sev();
-		/* bringup_wait_for_ap_online(): no time limit */
+		/* No time limit */
 		sync == ONLINE;
-		assert(reports == 0 && releases == 1);
+online:
+		assert(reports == 0 && !kicked);
 		break
 	od
 }

@@ -26,12 +26,15 @@ impl Window {
     pub const SERIAL: Self = Self::Ahead(0);
 }
 
-/// Interval of the slow start, ns.
+/// Least interval of the slow start, ns, and in kicks.
 const START_NS: u64 = 400_000;
-/// The same if it is only the first CPU that makes the others wait, ns.
+const START_KICKS: u64 = 2;
+/// One CPU more per such time if it is a single one that makes others wait, ns.
 const STRAGGLER_NS: u64 = 10_000_000;
 /// Fewest CPUs in a round.
 const MIN_ROUND: u32 = 8;
+/// How many CPUs a trial takes.
+const TRIAL: u32 = 6;
 
 /// The rule of `cpuhp.window=auto`: the state and the functions of the kernel's
 /// `kernel/cpu_window.h`, where the reasons are.
@@ -41,20 +44,49 @@ pub struct Auto {
     pub ahead: u32,
     /// Upper bound of `ahead`.
     pub max: u32,
-    /// Fewest CPUs that were alive behind the one released, in this round.
+    /// What a kick costs the control CPU, smoothed, ns.
+    pub kick: u64,
+    /// Time from the release of a CPU that is alive to the next one's turn, smoothed, ns; 0 before
+    /// the first.
+    pub release: u64,
+    /// Time from one CPU online to the next, smoothed, ns; 0 before the first.
+    pub period: u64,
+    /// By how many slots CPUs were alive too early, at least, in this round.
     pub spare: u32,
     /// Place in the order of the CPU with which the round ends.
     pub round_end: u32,
-    /// What a kick costs the control CPU, smoothed, ns.
-    pub kick: u64,
-    /// Time from the release of a CPU to the next one's turn, smoothed, ns; 0 before the first.
-    pub release: u64,
+    /// What `ahead` was before the present trial.
+    pub trial_base: u32,
+    /// Place in the order of the first CPU of the trial.
+    pub trial_start: u32,
+    /// How many CPUs are left to be tried; 0 without a trial.
+    pub trial_left: u32,
+    /// Periods in the trial, all together, ns.
+    pub trial_sum: u64,
+    /// The longest of them, ns.
+    pub trial_max: u64,
+    /// The period when a trial was last in vain, ns; 0 if none was.
+    pub in_vain: u64,
 }
 
 impl Auto {
     /// `cpuhp_window_init()`: at most `max` CPUs ahead.
     pub fn new(max: u32) -> Self {
-        Self { ahead: 0, max, spare: u32::MAX, round_end: 0, kick: 0, release: 0 }
+        Self {
+            ahead: 0,
+            max,
+            kick: 0,
+            release: 0,
+            period: 0,
+            spare: u32::MAX,
+            round_end: 0,
+            trial_base: 0,
+            trial_start: 0,
+            trial_left: 0,
+            trial_sum: 0,
+            trial_max: 0,
+            in_vain: 0,
+        }
     }
 
     fn smooth(average: &mut u64, ns: u64) {
@@ -70,40 +102,96 @@ impl Auto {
         Self::smooth(&mut self.kick, ns);
     }
 
-    /// It took `ns` to bring a CPU that was alive online.
-    pub fn released(&mut self, ns: u64) {
-        Self::smooth(&mut self.release, ns);
+    /// As many CPUs as this are to be ahead, but never fewer than there are.
+    fn grow(&mut self, ahead: u64) {
+        // No more than `max`, so it fits.
+        self.ahead = self.ahead.max(ahead.min(u64::from(self.max)) as u32);
+    }
+
+    /// As many slots as fit into `ns`; from an eighth on one counts.
+    fn slots(&self, ns: u64) -> u64 {
+        let slot = self.kick + self.release;
+        (ns + slot - slot / 8) / slot
     }
 
     /// The next CPU in turn is not alive `age` ns after its kick. `later` says whether the one
     /// after it is.
     pub fn waiting(&mut self, age: u64, later: bool) {
-        let slot = self.kick + self.release;
-        let ahead = if self.release != 0 {
-            (age + slot - slot / 8) / slot
-        } else if later {
-            age / STRAGGLER_NS
+        if later {
+            self.grow((age / STRAGGLER_NS).min(u64::from(self.ahead) + 1));
+        } else if self.release == 0 {
+            let interval = START_NS.max(START_KICKS * self.kick);
+            self.grow((1 << (age / interval).min(31)) - 1);
         } else {
-            (1 << (age / START_NS).min(31)) - 1
-        };
-
-        if ahead > u64::from(self.ahead) {
-            // No more than `max`, so it fits.
-            self.ahead = ahead.min(u64::from(self.max)) as u32;
+            self.grow(self.slots(age).min(2 * u64::from(self.ahead) + 1));
         }
     }
 
-    /// The CPU at place `turn` in the order is alive and about to be released. Up to `kicked` CPUs
-    /// have been kicked, and `spare` ones in a row behind it are alive.
-    pub fn alive(&mut self, turn: u32, kicked: u32, spare: u32) {
-        self.spare = self.spare.min(spare);
+    /// It is the turn of the CPU at place `turn` in the order, which has been alive for `early` ns,
+    /// 0 if it is not. Up to `kicked` CPUs have been kicked.
+    pub fn turn(&mut self, turn: u32, kicked: u32, early: u64) {
+        let slot = self.kick + self.release;
+        let spare = if self.release == 0 { 0 } else { early / slot };
+        self.spare = self.spare.min(spare.min(u64::from(u32::MAX)) as u32);
         if turn < self.round_end {
             return;
         }
 
-        self.ahead -= self.spare.min(self.ahead);
+        self.ahead -= self.spare.div_ceil(2).min(self.ahead);
         self.spare = u32::MAX;
         self.round_end = kicked.max(turn + 1 + MIN_ROUND);
+    }
+
+    /// The CPU at place `turn` in the order is online, `period` ns after the one before. It was alive
+    /// `latency` ns after its kick, for which the control CPU has waited or not, and it took
+    /// `release` ns from there. Up to `kicked` CPUs have been kicked.
+    pub fn online(
+        &mut self,
+        [turn, kicked]: [u32; 2],
+        [latency, release, period]: [u64; 3],
+        waited: bool,
+    ) {
+        let first = self.release == 0;
+        Self::smooth(&mut self.release, release);
+        // The slow start has learnt what there is to learn from the first one.
+        if first {
+            return;
+        }
+        if self.trial_left != 0 && turn >= self.trial_start {
+            self.try_out(period);
+        } else if self.trial_left == 0 {
+            let limit = if self.period == 0 { period } else { 2 * self.period };
+            Self::smooth(&mut self.period, period.min(limit));
+        }
+
+        // From none to one at first
+        let limit = if self.ahead == 0 { self.max.min(1) } else { self.max };
+        let ahead = self.slots(latency).min(u64::from(limit)) as u32;
+        let in_vain = self.period <= self.in_vain + self.in_vain / 8;
+        if !waited || ahead <= self.ahead || self.trial_left != 0 || in_vain {
+            return;
+        }
+        self.trial_base = self.ahead;
+        self.ahead = ahead;
+        self.trial_start = kicked + 1;
+        self.trial_left = TRIAL;
+        self.trial_sum = 0;
+        self.trial_max = 0;
+    }
+
+    fn try_out(&mut self, period: u64) {
+        self.trial_sum += period;
+        self.trial_max = self.trial_max.max(period);
+        self.trial_left -= 1;
+        // Without the longest one
+        let sum = self.trial_sum - self.trial_max;
+        if sum > u64::from(TRIAL - 1) * (self.period - self.period / 16) {
+            self.trial_left = 0;
+            self.in_vain = self.period;
+            self.ahead = self.ahead.min(self.trial_base);
+        } else if self.trial_left == 0 {
+            self.period = (sum / u64::from(TRIAL - 1)).max(1);
+        }
     }
 }
 
@@ -183,16 +271,11 @@ pub struct Outcome {
     pub widest: usize,
 }
 
-/// As `cpuhp_wait_pause()` waits, in nanoseconds: how long it does nothing but poll, and what a poll
-/// takes here.
-const POLLING: f64 = 50_000.0;
+/// What a look at a CPU that is polled for takes here, ns.
 const POLL: f64 = 2_000.0;
-/// The longest delay between two looks, and after how much waiting there are no more of them.
-const LONGEST_DELAY: f64 = 100_000.0;
-const DELAYING: f64 = 32.0 * TICK;
-/// What a sleep ends with before high-resolution timers are on, at 250 Hz.
+/// What a sleep with a time limit ends with, at 250 Hz, ns.
 const TICK: f64 = 4e6;
-/// How long a CPU may take to be alive.
+/// How long a CPU may take to be alive, ns.
 const TIME_LIMIT: f64 = 10e9;
 
 /// Brings the CPUs of `machine` up.
@@ -204,9 +287,7 @@ pub fn simulate(machine: &Machine, window: Window) -> Outcome {
         left: machine.cpus,
         kicked: 0,
         ahead: 0,
-        alive: 0,
-        spare: 0,
-        last_wait: 0.0,
+        online: 0.0,
     };
     if let Window::Ahead(ahead) = window {
         train.window.ahead = ahead;
@@ -219,17 +300,13 @@ pub fn simulate(machine: &Machine, window: Window) -> Outcome {
         }
 
         train.ahead -= 1;
-        let alive = clocked && train.wait(turn);
         widest = widest.max(train.kicked - turn);
-        if alive {
-            let spare = train.spare(turn);
-            train.window.alive(turn as u32, train.kicked as u32, spare);
+        if clocked {
+            train.release(turn);
+        } else {
+            train.bring_online(turn, false);
         }
-
-        let start = train.world.now;
-        if train.bring_online(turn) && alive {
-            train.window.released((train.world.now - start) as u64);
-        }
+        widest = widest.max(train.kicked - turn);
     }
     Outcome { total: train.world.now, burnt: train.world.burnt, widest }
 }
@@ -244,12 +321,8 @@ struct Train<'a> {
     kicked: usize,
     /// How many have been kicked and had no turn.
     ahead: u32,
-    /// The first one that was not alive when last looked at.
-    alive: usize,
-    /// How many before `alive` have been alive and had no turn.
-    spare: u32,
-    /// How long the last CPU has taken that had to be waited for, ns.
-    last_wait: f64,
+    /// When the last one came online, ns.
+    online: f64,
 }
 
 impl Train<'_> {
@@ -263,80 +336,97 @@ impl Train<'_> {
         self.left -= 1;
     }
 
-    /// `cpuhp_train_wait()`: whether the CPU is alive.
-    fn wait(&mut self, cpu: usize) -> bool {
-        let (start, kicked_at) = (self.world.now, self.world.kick_time[cpu]);
+    /// `cpuhp_train_kick_more()`: whether there was room for any.
+    fn kick_more(&mut self, cpu: usize) -> bool {
+        let later = cpu + 1 < self.kicked && self.world.is_alive(cpu + 1);
+        self.window.waiting(self.world.age(cpu) as u64, later);
+        let before = self.kicked;
+        while self.left > 0 && self.ahead < self.window.ahead {
+            self.kick();
+        }
+        self.kicked > before
+    }
+
+    /// `cpuhp_train_start()`.
+    fn start(&mut self, cpu: usize) {
+        let start = self.world.now;
+        while self.left > 0
+            && !self.world.is_alive(cpu)
+            && !self.world.has_failed(cpu)
+            && self.world.now - start < TICK
+        {
+            if !self.kick_more(cpu) {
+                self.world.pass(Until::Time(self.world.now + POLL), true, Some(cpu));
+            }
+        }
+    }
+
+    /// `cpuhp_train_release()`.
+    fn release(&mut self, cpu: usize) {
+        let alive = self.world.is_alive(cpu);
+        let early = if alive { self.world.now - self.world.alive_time[cpu] } else { 0.0 };
+        self.window.turn(cpu as u32, self.kicked as u32, early as u64);
+
         let ahead = self.window.ahead;
-
-        while self.left > 0 && !self.world.is_alive(cpu) {
-            if self.world.has_failed(cpu) {
+        if self.window.release == 0 {
+            self.start(cpu);
+        }
+        let (alive_at, released_at) = loop {
+            let start = self.world.now;
+            match self.bring_online(cpu, self.left > 0) {
+                Online::NotYet => self.kick_more(cpu),
+                Online::Yes { alive_at } => break (alive_at, start.max(alive_at)),
                 // The wait for it says nothing about the others.
-                self.window.ahead = ahead;
-                return false;
-            }
-
-            // One is left to be kicked, so there is a later one.
-            let later = self.world.is_alive(cpu + 1);
-            self.window.waiting((self.world.now - kicked_at) as u64, later);
-            if self.ahead < self.window.ahead {
-                self.kick();
-            } else {
-                self.pause(cpu, self.world.now - start);
-            }
-        }
-
-        self.world.is_alive(cpu)
-    }
-
-    /// `cpuhp_train_spare()`: how many in a row behind `cpu`, which is alive, are too.
-    fn spare(&mut self, cpu: usize) -> u32 {
-        if cpu < self.alive {
-            self.spare -= 1;
-        } else {
-            self.alive = cpu + 1;
-            self.spare = 0;
-        }
-
-        while self.alive < self.world.aps.len() && self.world.is_alive(self.alive) {
-            self.alive += 1;
-            self.spare += 1;
-        }
-
-        self.spare
-    }
-
-    /// `cpuhp_bringup_cpu(cpu, CPUHP_ONLINE)`: waits until the CPU is alive, releases it. Whether
-    /// it is online.
-    fn bring_online(&mut self, cpu: usize) -> bool {
-        let (start, mut waited) = (self.world.now, 0.0);
-        while !self.world.is_alive(cpu) {
-            waited = self.world.now - start;
-            if self.world.has_failed(cpu) || waited > TIME_LIMIT {
-                return false;
-            }
-            self.pause(cpu, waited);
-        }
-        if waited > 0.0 {
-            self.last_wait = waited;
-        }
-        self.world.release(cpu);
-        true
-    }
-
-    /// `cpuhp_wait_pause()` as it is at boot.
-    fn pause(&mut self, cpu: usize, waited: f64) {
+                Online::Never => {
+                    self.window.ahead = ahead;
+                    return;
+                }
+            };
+        };
         let now = self.world.now;
-        if waited < POLLING {
-            self.world.pass(Until::Time(now + POLL), true, Some(cpu));
-        } else if waited < DELAYING && waited + 2.0 * TICK > self.last_wait {
-            let delay = (waited / 16.0).min(LONGEST_DELAY);
-            self.world.pass(Until::Time(now + delay), true, None);
-        } else {
-            // It sleeps until the first tick after that.
-            let tick = ((now + waited / 128.0) / TICK).ceil() * TICK;
-            self.world.pass(Until::Time(tick), false, None);
-        }
+        let latency = alive_at - self.world.kick_time[cpu];
+        self.window.online(
+            [cpu as u32, self.kicked as u32],
+            [latency, now - released_at, now - self.online].map(|ns| ns as u64),
+            !alive,
+        );
+        self.online = now;
     }
+
+    /// `cpu_up(cpu, CPUHP_ONLINE)`: releases the CPU, in advance if it is not alive, and sleeps
+    /// until it is online; if kicks are pending for no longer than to the next tick.
+    fn bring_online(&mut self, cpu: usize, kicks_pending: bool) -> Online {
+        let limit = if kicks_pending {
+            ((self.world.now / TICK).floor() + 1.0) * TICK
+        } else {
+            self.world.now + TIME_LIMIT
+        };
+        while !self.world.is_alive(cpu) {
+            // A CPU that has failed is seen with the next tick.
+            if self.world.has_failed(cpu) {
+                return Online::Never;
+            }
+            if self.world.now >= limit {
+                return if kicks_pending && self.world.age(cpu) < TIME_LIMIT {
+                    Online::NotYet
+                } else {
+                    Online::Never
+                };
+            }
+            let tick = ((self.world.now / TICK).floor() + 1.0) * TICK;
+            self.world.pass(Until::Time(tick.min(limit)), false, Some(cpu));
+        }
+        let alive_at = self.world.alive_time[cpu];
+        self.world.release(cpu);
+        Online::Yes { alive_at }
+    }
+}
+
+/// What became of a CPU's turn, so far.
+enum Online {
+    Yes { alive_at: f64 },
+    NotYet,
+    Never,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -365,6 +455,7 @@ struct World<'a> {
     /// How many are alive and not released.
     waiting: usize,
     kick_time: Vec<f64>,
+    alive_time: Vec<f64>,
     burnt: f64,
 }
 
@@ -377,6 +468,7 @@ impl<'a> World<'a> {
             coming: Vec::new(),
             waiting: 0,
             kick_time: vec![0.0; machine.cpus],
+            alive_time: vec![0.0; machine.cpus],
             burnt: 0.0,
         }
     }
@@ -385,9 +477,13 @@ impl<'a> World<'a> {
         self.aps[index] == Ap::Alive
     }
 
+    fn age(&self, index: usize) -> f64 {
+        self.now - self.kick_time[index]
+    }
+
     fn has_failed(&self, index: usize) -> bool {
         self.machine.fails.is_some_and(|(fails, after)| {
-            fails == index && self.now - self.kick_time[index] >= after as f64
+            fails == index && self.age(index) >= after as f64
         })
     }
 
@@ -451,6 +547,7 @@ impl<'a> World<'a> {
                 };
                 if matches!(self.aps[index], Ap::Booting { left } if left <= TINY) {
                     self.aps[index] = Ap::Alive;
+                    self.alive_time[index] = self.now;
                     self.waiting += 1;
                 }
             }
@@ -494,10 +591,9 @@ mod tests {
     fn the_simulation_agrees_with_arithmetic() {
         let machine = hardware(64, 20 * US, 700 * US, Latency::Constant(500 * US));
         let [serial, all, _] = totals(&machine);
-        // Kick, latency (its first part is the kick) and release, one CPU after the other. What is
-        // waited for is seen up to a sixteenth of the wait late.
-        let (exact, late) = (64.0 * 1.2, 64.0 * 0.48 / 16.0);
-        assert!((exact..exact + late).contains(&serial), "{serial}");
+        // Latency (its first part is the kick) and release, one CPU after the other.
+        let exact = 64.0 * 1.2;
+        assert!((serial - exact).abs() < 0.1, "{serial}");
         // All kicks, by then everybody is alive, and all releases.
         assert!((all - 64.0 * 0.72).abs() < 0.1, "{all}");
         let block = Machine { block: 10 * MS, ..machine };
@@ -546,22 +642,27 @@ mod tests {
         })
     }
 
+    /// What the cheapest release takes for an arm64 CPU under icount is a quarter of a millisecond.
     #[test]
     fn on_hardware_it_is_as_good_as_everybody_at_once() {
-        for (latency, excess) in [
-            (Latency::Constant as fn(u64) -> Latency, 0.0),
-            (Latency::Jitter, 1.0),
-            (Latency::Tail, 4.0),
+        for (latency, excess, excess_if_quick) in [
+            (Latency::Constant as fn(u64) -> Latency, 0.0, 2.0),
+            (Latency::Jitter, 0.0, 1.0),
+            (Latency::Tail, 2.0, 5.0),
         ] {
-            let [serial, all] = worst(grid(latency));
+            let [serial, all] = worst(grid(latency).filter(|machine| machine.release >= 200 * US));
             assert!(serial <= 0.0, "{serial} ms worse than serial");
             assert!(all <= excess, "{all} ms beyond the bound");
+            let [serial, all] = worst(grid(latency));
+            assert!(serial <= 0.0, "{serial} ms worse than serial");
+            assert!(all <= excess_if_quick, "{all} ms beyond the bound");
         }
     }
 
-    /// What comes late and slow is known only once it is waited for: that costs one latency.
+    /// What comes late and slow is known only once it is waited for: that costs one latency if it is
+    /// longer than the control CPU sleeps, and a few if a larger window has to prove itself first.
     #[test]
-    fn a_surprise_costs_one_latency() {
+    fn a_surprise_costs_a_few_latencies() {
         for latency in [
             (|ns| Latency::Every(ns / 10, ns, 2)) as fn(u64) -> Latency,
             |ns| Latency::Every(ns / 10, ns, 8),
@@ -573,7 +674,8 @@ mod tests {
                 let [serial, all, auto] = totals(&machine);
                 assert!(auto <= serial + (serial * 0.03).max(1.0), "{machine:?}");
                 let excess = auto - all - (all * 0.1).max(2.0);
-                assert!(excess <= 1.2 * slowest / 1e6, "{excess} ms: {machine:?}");
+                let latencies = if slowest > 12e6 { 1.0 } else { 5.0 };
+                assert!(excess <= latencies * slowest / 1e6, "{excess} ms: {machine:?}");
             }
         }
     }
@@ -616,33 +718,75 @@ mod tests {
         assert!(widest(&server) >= 106, "{}", widest(&server));
     }
 
+    /// A window of one that has grown by a CPU that was waited for, at this pace.
+    fn grown(period: u64) -> Auto {
+        let mut auto = Auto::new(255);
+        auto.kicked(100 * US);
+        auto.online([0, 1], [500 * US, 400 * US, period], true);
+        // The first one is no measure.
+        assert_eq!((auto.ahead, auto.period), (0, 0));
+        auto.online([1, 2], [5 * MS, 400 * US, period], true);
+        assert_eq!((auto.ahead, auto.trial_base, auto.trial_left), (1, 0, TRIAL));
+        auto
+    }
+
     #[test]
-    fn spare_cpus_are_taken_off_once_per_round() {
+    fn a_larger_window_has_to_pay() {
+        // It does, though one of the CPUs takes long: 5 ms in slots of half a millisecond then.
+        let mut auto = grown(MS);
+        for turn in 2..10 {
+            let period = if turn == 5 { 9 * MS } else { 900 * US };
+            auto.online([turn, turn + 2], [5 * MS, 400 * US, period], true);
+        }
+        assert_eq!((auto.ahead, auto.in_vain, auto.period), (10, 0, 900 * US));
+        // It does not. It is not tried again at this pace, but at another one.
+        let mut auto = grown(MS);
+        for turn in 2..40 {
+            auto.online([turn, turn + 2], [5 * MS, 400 * US, 950 * US], true);
+        }
+        assert_eq!((auto.ahead, auto.in_vain), (0, MS));
+        for turn in 40..50 {
+            auto.online([turn, turn + 1], [5 * MS, 400 * US, 3 * MS], true);
+        }
+        assert_eq!(auto.ahead, 1);
+    }
+
+    #[test]
+    fn the_window_grows_by_waiting_and_shrinks_once_per_round() {
         let mut auto = Auto::new(255);
         auto.kicked(20 * US);
-        auto.waiting(2 * MS, false);
-        assert_eq!(auto.ahead, 31);
+        // Nothing is known of a release yet: doubled each 400 us.
+        auto.waiting(399 * US, false);
+        assert_eq!(auto.ahead, 0);
+        auto.waiting(1_700 * US, false);
+        assert_eq!(auto.ahead, 15);
         // A straggler opens it by one CPU in 10 ms.
-        auto.waiting(319 * MS, true);
-        assert_eq!(auto.ahead, 31);
-        auto.waiting(320 * MS, true);
-        assert_eq!(auto.ahead, 32);
-        auto.alive(0, 33, 0);
-        auto.released(480 * US);
-        for turn in 1..33 {
-            auto.alive(turn, 40, 20 + turn % 3);
-            assert_eq!(auto.ahead, 32);
+        auto.waiting(159 * MS, true);
+        assert_eq!(auto.ahead, 15);
+        auto.waiting(1000 * MS, true);
+        assert_eq!(auto.ahead, 16);
+        auto.turn(0, 17, 0);
+        auto.online([0, 17], [20 * MS, 480 * US, 0], false);
+        assert_eq!((auto.ahead, auto.release), (16, 480 * US));
+        // Early by ten slots of half a millisecond at least, of which half are taken off.
+        for turn in 1..17 {
+            auto.turn(turn, 30, 5 * MS + u64::from(turn % 3) * MS);
+            assert_eq!(auto.ahead, 16);
         }
-        auto.alive(33, 40, 25);
-        assert_eq!(auto.ahead, 12);
-        // Grown back at once where it is waited: 10 ms of age in slots of half a millisecond.
-        auto.waiting(10 * MS, true);
-        assert_eq!(auto.ahead, 20);
+        auto.turn(17, 30, 6 * MS);
+        assert_eq!(auto.ahead, 11);
+        // No more than doubled with each look: 20 ms are 40 slots.
+        for ahead in [23, 40, 40] {
+            auto.waiting(20 * MS, false);
+            assert_eq!(auto.ahead, ahead);
+        }
         // Never more than there are, and never below serial.
-        auto.waiting(1000 * MS, false);
+        for _ in 0..3 {
+            auto.waiting(1000 * MS, false);
+        }
         assert_eq!(auto.ahead, 255);
         for turn in 34..500 {
-            auto.alive(turn, turn + 1, 500);
+            auto.turn(turn, turn + 1, 1000 * MS);
         }
         assert_eq!(auto.ahead, 0);
     }

@@ -22,24 +22,27 @@ const HARNESS: &str = r#"
 typedef unsigned long long u64;
 #define min(a, b) ((a) < (b) ? (a) : (b))
 #define max(a, b) ((a) > (b) ? (a) : (b))
+#define min3(a, b, c) min(min(a, b), c)
 static u64 div64_u64(u64 a, u64 b) { return a / b; }
+#define div_u64 div64_u64
 #include "cpu_window.h"
 int main(void)
 {
 	struct cpuhp_window w;
-	u64 a, b, c;
+	u64 a, b, c, d, e, f;
 	char what;
 
-	while (scanf(" %c %llu %llu %llu", &what, &a, &b, &c) == 4) {
+	while (scanf(" %c %llu %llu %llu %llu %llu %llu", &what, &a, &b, &c, &d, &e, &f) == 7) {
 		switch (what) {
 		case 'i': cpuhp_window_init(&w, a); break;
 		case 'k': cpuhp_window_kicked(&w, a); break;
-		case 'r': cpuhp_window_released(&w, a); break;
+		case 'o': cpuhp_window_online(&w, a, b, c, d, e, f); break;
 		case 'w': cpuhp_window_waiting(&w, a, b); break;
-		case 'a': cpuhp_window_alive(&w, a, b, c); break;
+		case 't': cpuhp_window_turn(&w, a, b, c); break;
 		}
-		printf("%u %u %u %u %llu %llu\n", w.ahead, w.max, w.spare, w.round_end,
-		       w.kick, w.release);
+		printf("%u %u %llu %llu %llu %u %u %u %u %u %llu %llu %llu\n", w.ahead, w.max,
+		       w.kick, w.release, w.period, w.spare, w.round_end, w.trial_base,
+		       w.trial_start, w.trial_left, w.trial_sum, w.trial_max, w.in_vain);
 	}
 	return 0;
 }
@@ -90,38 +93,48 @@ fn transcribed() -> (String, String) {
         let bits = random.random_range(0..37);
         let ns = random.random_range(0..=1_u64 << bits);
         let choice = if index == 0 { 0 } else { random.random_range(0..100) };
-        let (what, a, b, c) = match choice {
-            0..2 => {
+        let kicked = turn + 1 + random.random_range(0..20);
+        let places = [turn, kicked].map(u64::from);
+        let (what, arguments) = match choice {
+            0..1 => {
                 let max = random.random_range(0..5000);
                 auto = Auto::new(max);
                 turn = 0;
-                ('i', u64::from(max), 0, 0)
+                ('i', [u64::from(max), 0, 0, 0, 0, 0])
             }
-            2..20 => {
+            1..15 => {
                 auto.kicked(ns);
-                ('k', ns, 0, 0)
+                ('k', [ns, 0, 0, 0, 0, 0])
             }
-            20..28 => {
-                auto.released(ns);
-                ('r', ns, 0, 0)
-            }
-            28..65 => {
+            15..35 => {
                 let later = random.random();
                 auto.waiting(ns, later);
-                ('w', ns, u64::from(later), 0)
+                ('w', [ns, u64::from(later), 0, 0, 0, 0])
+            }
+            35..50 => {
+                auto.turn(turn, kicked, ns);
+                ('t', [places[0], places[1], ns, 0, 0, 0])
             }
             _ => {
-                let kicked = turn + 1 + random.random_range(0..20);
-                let bits = random.random_range(1..8);
-                let spare = random.random_range(0..1 << bits);
-                auto.alive(turn, kicked, spare);
+                let waited = random.random();
+                let release = random.random_range(0..=ns);
+                // Mostly of a size, so that some trials succeed
+                let period = random.random_range(500_000..1_000_000) >> random.random_range(0..4);
+                auto.online([turn, kicked], [ns, release, period], waited);
                 turn += 1;
-                ('a', u64::from(turn - 1), u64::from(kicked), u64::from(spare))
+                ('o', [places[0], places[1], u64::from(waited), ns, release, period])
             }
         };
-        writeln!(operations, "{what} {a} {b} {c}").unwrap();
-        let Auto { ahead, max, spare, round_end, kick, release } = auto;
-        writeln!(states, "{ahead} {max} {spare} {round_end} {kick} {release}").unwrap();
+        let [a, b, c, d, e, f] = arguments;
+        writeln!(operations, "{what} {a} {b} {c} {d} {e} {f}").unwrap();
+        let Auto { ahead, max, kick, release, period, spare, round_end, .. } = auto;
+        let Auto { trial_base, trial_start, trial_left, trial_sum, trial_max, in_vain, .. } = auto;
+        writeln!(
+            states,
+            "{ahead} {max} {kick} {release} {period} {spare} {round_end} {trial_base} \
+             {trial_start} {trial_left} {trial_sum} {trial_max} {in_vain}"
+        )
+        .unwrap();
     }
     (operations, states)
 }
@@ -137,6 +150,10 @@ fn the_simulated_rule_is_the_kernels() {
     // Another constant does not go unnoticed.
     for (constant, other) in [
         ("400000ULL", "500000ULL"),
+        ("_START_KICKS\t2U", "_START_KICKS\t3U"),
+        ("_TRIAL\t\t6U", "_TRIAL\t\t5U"),
+        ("period / 16", "period / 15"),
+        ("in_vain / 8", "in_vain / 9"),
         ("10000000ULL", "11000000ULL"),
         ("_MIN_ROUND\t\t8U", "_MIN_ROUND\t\t9U"),
         ("slot / 8", "slot / 9"),

@@ -29,25 +29,25 @@ const fn fails(defines: &'static [&'static str], error: &'static str) -> Variant
 
 /// Somebody waits for ever.
 const STUCK: &str = "invalid end state";
-/// An AP is released that is not alive, or not for this attempt.
-const NOT_ALIVE: &str = "assertion violated (alive_for==attempt)";
+/// An AP is released on the grounds of what an earlier attempt has left.
+const STALE: &str = "assertion violated (checked_for==attempt)";
 
 /// See `handshake.pml` for what each one is.
 const HANDSHAKE: [Variant; 14] = [
     holds(&[]),
+    holds(&["NO_CPU_DIE"]),
     fails(&["NO_RETRY_REPORT"], STUCK),
-    fails(&["STALE_ALIVE"], NOT_ALIVE),
-    fails(&["RELEASE_BEFORE_ALIVE"], NOT_ALIVE),
+    fails(&["STALE_ALIVE"], STALE),
+    fails(&["NO_ARRIVED"], STALE),
+    fails(&["LOSE_RELEASE"], STUCK),
+    fails(&["NO_REVOKE"], "assertion violated  !(released)"),
+    fails(&["BLIND_REVOKE"], "assertion violated  !(let_go)"),
     fails(&["FAIL_AFTER_RELEASE"], STUCK),
     fails(&["RESET_ON_RETRY"], STUCK),
     fails(&["NO_SEV"], STUCK),
     fails(&["STATUS_BEFORE_NOTE"], "assertion violated note"),
     fails(&["TWO_REPORTS"], "assertion violated (reports==1)"),
-    fails(&["ASK_FRESH_CHECK"], "assertion violated (checked_for==attempt)"),
-    holds(&["ASK_FRESH_CHECK", "ARRIVED_STATE"]),
-    holds(&["ARRIVED_STATE"]),
-    fails(&["NO_CPU_DIE"], "assertion violated  !(on)"),
-    holds(&["NO_CPU_DIE", "KILL_ME_IF_IT_CAN"]),
+    fails(&["NO_CPU_DIE", "ALWAYS_KILL_ME"], "assertion violated  !(on)"),
 ];
 
 /// Runs the cases of this file.

@@ -90,11 +90,7 @@ impl Auto {
     }
 
     fn smooth(average: &mut u64, ns: u64) {
-        if *average != 0 {
-            *average = (*average * 7 + ns) / 8;
-        } else {
-            *average = ns.max(1);
-        }
+        *average = if *average != 0 { (*average * 7 + ns) / 8 } else { ns }.max(1);
     }
 
     /// A kick took `ns`.

@@ -118,8 +118,11 @@ pub struct Arm<'a> {
     /// The runs in the order in which they were made.
     pub runs: Vec<&'a Run>,
     /// What the arm is called by itself, which gives it its place among the colours.
-    key: (usize, &'a str, Option<&'a str>),
+    key: ArmKey<'a>,
 }
+
+/// What makes an arm: its source, its own name, its firmware and the faults given to it.
+type ArmKey<'a> = (usize, &'a str, Option<&'a str>, &'a [String]);
 
 /// A few figures of the same thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,10 +234,13 @@ impl<'a> Setting<'a> {
         if self.arms.iter().all(has) { Total::Timeline } else { Total::Log }
     }
 
-    /// The arm that others are compared with: `base` or what is like it, else the first.
+    /// The arm that others are compared with: `base` or what is like it, else the first; one without
+    /// faults if there is any.
     pub fn baseline(&self) -> Option<&Arm<'a>> {
-        let named = |name: &str| self.arms.iter().find(|arm| arm.key.1 == name);
-        named("base").or_else(|| named("pristine")).or_else(|| self.arms.first())
+        let sound = || self.arms.iter().filter(|arm| arm.key.3.is_empty());
+        let named = |name: &str| sound().find(|arm| arm.key.1 == name);
+        let first = || sound().next().or_else(|| self.arms.first());
+        named("base").or_else(|| named("pristine")).or_else(first)
     }
 
     /// How `figure` differs in `arm` from the baseline; `None` for the baseline itself, and for
@@ -398,7 +404,7 @@ fn settings<'a>(sources: &[&'a Source]) -> Vec<Setting<'a>> {
                 settings.len() - 1
             });
             let Some(setting) = settings.get_mut(index) else { continue };
-            let key = (number, run.arm.as_str(), run.firmware.as_deref());
+            let key = (number, run.arm.as_str(), run.firmware.as_deref(), run.faults.as_slice());
             match setting.arms.iter_mut().find(|arm| arm.key == key) {
                 Some(arm) => arm.runs.push(run),
                 None => setting.arms.push(Arm { name: run.arm.clone(), runs: vec![run], key }),
@@ -412,14 +418,17 @@ fn settings<'a>(sources: &[&'a Source]) -> Vec<Setting<'a>> {
     settings
 }
 
-/// Gives arms of the same name what they differ in.
+/// Gives arms of the same name what they differ in, and each its faults.
 fn tell_apart(arms: &mut [Arm<'_>], sources: &[&Source]) {
     let keys: Vec<_> = arms.iter().map(|arm| arm.key).collect();
     for arm in arms {
-        let (source, name, firmware) = arm.key;
+        let (source, name, firmware, faults) = arm.key;
         let others = || keys.iter().filter(|key| key.1 == name);
         if others().any(|key| key.2 != firmware) {
             arm.name.push_str(&format!(", {}", firmware.unwrap_or("own firmware")));
+        }
+        if !faults.is_empty() {
+            arm.name.push_str(&format!(", fault {}", faults.join(" ")));
         }
         if others().any(|key| key.0 != source)
             && let Some(source) = sources.get(source)
@@ -469,4 +478,25 @@ fn trends(sources: &[&Source]) -> Vec<Trend> {
         }
     }
     trends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn an_arm_with_faults_is_one_of_its_own_and_no_baseline() {
+        let base = samples::run("base", &samples::parallel(4));
+        let mut late = base.clone();
+        late.faults = vec!["cpu=3,kind=late,arg=9".into()];
+        let p1 = samples::run("p1", &samples::parallel(4));
+        let results = Results::new(samples::manifest(), vec![late, p1, base]);
+        let sources = [Source::new("file", results)];
+        let report = Report::new(&sources, Mode::Compare, &[]);
+        let [setting] = report.settings.as_slice() else { panic!("{:?}", report.settings) };
+        let names: Vec<&str> = setting.arms.iter().map(|arm| arm.name.as_str()).collect();
+        assert_eq!(names, ["base, fault cpu=3,kind=late,arg=9", "p1", "base"]);
+        assert_eq!(setting.baseline().unwrap().name, "base");
+    }
 }

@@ -191,7 +191,7 @@ pub fn phases(setting: &Setting<'_>, colours: &Colours) -> Option<Grid> {
             };
             Cell {
                 sub,
-                bar: Some(share(median, largest)),
+                bar: (setting.arms.len() > 1).then(|| share(median, largest)),
                 colour: colours.get(&arm.name),
                 ..Cell::time(Some(median))
             }
@@ -321,12 +321,12 @@ pub fn fit_table(fits: &[(String, Fit)]) -> Option<Grid> {
     for (index, (name, part)) in parts.into_iter().enumerate() {
         let cells = fits.iter().map(|(_, fit)| {
             let coefficient = part(fit);
-            let share = fit.shares().get(index).copied().unwrap_or(0.0) * 100.0;
+            let share = fit.percents().get(index).copied().unwrap_or(0.0);
             let interval = coefficient
                 .interval
                 .map(|it| format!("{} to {}\n", time(it.low), time(it.high)))
                 .unwrap_or_default();
-            let sub = format!("{interval}{share:.0} % at {} CPUs", fit.largest);
+            let sub = format!("{interval}{share} % at {} CPUs", fit.largest);
             Cell { sub: sub.replace('-', "\u{2212}"), ..Cell::text(time(coefficient.value)) }
         });
         rows.push(Row { name: name.into(), cells: cells.collect() });
@@ -340,7 +340,7 @@ pub fn fit_table(fits: &[(String, Fit)]) -> Option<Grid> {
     Some(Grid {
         caption: "The curve: total = a + b N + c N²".into(),
         note: format!(
-            "N CPUs, up to {largest}, by least squares, with intervals of 95 %. An interval of c without zero: the cost is quadratic."
+            "N is the CPUs that are started, all of up to {largest} but the boot CPU. Least squares, with intervals of 95 %. An interval of c without zero: the cost is quadratic."
         ),
         head: std::iter::once("part".to_owned())
             .chain(fits.iter().map(|(name, _)| name.clone()))

@@ -216,11 +216,8 @@ fn scaling(settings: &[&Setting<'_>], colours: &Colours) -> Option<Sweep> {
     let total = grid::sweep_total(settings);
     let names = grid::arm_names(settings);
     let fits = grid::fits(settings);
-    let curve = |fit: &Fit| {
-        let [a, b, c] = [fit.constant, fit.linear, fit.quadratic].map(|part| part.value);
-        move |cpus: f64| a + b * cpus + c * cpus * cpus
-    };
-    let curves: Vec<_> = fits.iter().map(|(name, fit)| (name.clone(), curve(fit))).collect();
+    let curve = |fit: Fit| move |cpus: f64| fit.at(cpus);
+    let curves: Vec<_> = fits.iter().map(|(name, fit)| (name.clone(), curve(*fit))).collect();
     let series = names.iter().map(|name| {
         let mut points = Vec::new();
         let mut medians = Vec::new();
@@ -403,5 +400,31 @@ fn source_view(source: &Source) -> SourceView {
         command: manifest.command.clone(),
         facts: manifest_facts(source),
         patches: manifest.series.as_ref().map(|series| series.patches.clone()).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Mode;
+    use super::*;
+    use crate::results::Results;
+    use crate::samples;
+
+    #[test]
+    fn a_curve_goes_through_what_it_was_fitted_to() {
+        let run = |cpus: u32| {
+            let mut run = samples::run("p1", &samples::parallel(cpus));
+            run.bringup_ns = Some(1_000_000 + 2_000_000 * u64::from(cpus - 1));
+            run
+        };
+        let results = Results::new(samples::manifest(), [4, 8, 16].map(run).to_vec());
+        let sources = [Source::new("sweep", results)];
+        let report = Report::new(&sources, Mode::Compare, &[]);
+        let [sweep] = report.sweeps().try_into().expect("one sweep");
+        let chart = scaling(&sweep, &Colours::of(&report)).expect("a chart").chart;
+        let [series] = chart.series.try_into().expect("one arm");
+        let place = |index: usize| series.points[index].path[1..].trim_end_matches("h0").to_owned();
+        assert!(series.curve.starts_with(&format!("M{}L", place(0))), "{}", series.curve);
+        assert!(series.curve.ends_with(&format!("L{}", place(2))), "{}", series.curve);
     }
 }

@@ -110,7 +110,8 @@ pub fn chart(data: Data<'_>) -> Option<Chart> {
             (low.min(value), high.max(value))
         })
     };
-    let (mut left, mut right) = bounds(&mut points().map(|(x, ..)| *x));
+    let labelled = || data.x_labels.iter().flatten().map(|(x, _)| *x);
+    let (mut left, mut right) = bounds(&mut points().map(|(x, ..)| *x).chain(labelled()));
     let (mut low, mut high) = bounds(&mut points().map(|(_, y, _)| *y));
     if left > right || low > high {
         return None;
@@ -267,6 +268,19 @@ mod tests {
         let paths: Vec<&str> = series.points.iter().map(|point| point.path.as_str()).collect();
         assert_eq!(paths, ["M235.8 764.2h0", "M943.4 56.6h0"]);
         assert!(series.curve.starts_with("M235.8 764.2L") && series.curve.ends_with("L943.4 56.6"));
+    }
+
+    #[test]
+    fn labels_without_points_have_their_place_too() {
+        let labels = [(0.0, "Monday"), (2.0, "Wednesday")].map(|(x, day)| (x, day.to_owned()));
+        let points = vec![(0.0, 2e6, String::new()), (1.0, 2e6, String::new())];
+        let data = Data {
+            x_labels: Some(labels.to_vec()),
+            from_zero: false,
+            ..data(points, Curve::Through(Vec::new()))
+        };
+        let ticks = chart(data).unwrap().x_ticks;
+        assert!(ticks.iter().all(|tick| (0.0..=100.0).contains(&tick.at)), "{ticks:?}");
     }
 
     #[test]

@@ -302,7 +302,7 @@ pub fn fits(settings: &[&Setting<'_>]) -> Vec<(String, Fit)> {
 
 /// What the curves say.
 pub fn fit_table(fits: &[(String, Fit)]) -> Option<Grid> {
-    let largest = fits.iter().map(|(_, fit)| fit.largest).max()?;
+    fits.first()?;
     type Part = fn(&Fit) -> Coefficient;
     let parts: [(&str, Part); 3] = [
         ("a, does not depend on the CPUs", |fit| fit.constant),
@@ -339,9 +339,7 @@ pub fn fit_table(fits: &[(String, Fit)]) -> Option<Grid> {
     });
     Some(Grid {
         caption: "The curve: total = a + b N + c N²".into(),
-        note: format!(
-            "N is the CPUs that are started, all of up to {largest} but the boot CPU. Least squares, with intervals of 95 %. An interval of c without zero: the cost is quadratic."
-        ),
+        note: "N is the number of CPUs that are started: all but the boot CPU. Least squares, with intervals of 95 %. An interval of c without zero: the cost is quadratic.".into(),
         head: std::iter::once("part".to_owned())
             .chain(fits.iter().map(|(name, _)| name.clone()))
             .collect(),

@@ -128,9 +128,12 @@ pub fn comparison(setting: &Setting<'_>) -> Grid {
         let bytes = arm.sample(|run| Some(run.console_bytes));
         Cell::text(bytes.map_or_else(|| NONE.into(), |bytes| bytes.median.to_string()))
     });
-    let note = match setting.baseline() {
-        Some(baseline) if setting.arms.len() > 1 && setting.clock != Clock::Host => {
-            format!("Percentages are against {}.", baseline.name)
+    let is_measured = setting.arms.len() > 1 && setting.clock != Clock::Host;
+    let note = match setting.baselines().as_slice() {
+        [one] if is_measured => format!("Percentages are against {one}."),
+        [_, ..] if is_measured => {
+            "Percentages are against the same firmware with base or, without one, the first arm."
+                .to_owned()
         }
         _ => String::new(),
     };

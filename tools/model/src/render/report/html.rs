@@ -192,7 +192,7 @@ fn cards(setting: &Setting<'_>, colours: &Colours) -> Vec<Card> {
             colour: colours.get(&arm.name),
             figure: sample.map_or_else(|| grid::NONE.into(), |sample| duration(sample.median)),
             detail,
-            change: match (setting.change(arm, total), setting.baseline()) {
+            change: match (setting.change(arm, total), setting.baseline(arm)) {
                 (Some(change), Some(baseline)) => {
                     format!("{change} against {}", baseline.name)
                 }

@@ -31,9 +31,16 @@ def lava(path):
 
 
 def tuxsuite(path):
+    import attr
+    from tuxsuite.build import Test
     from tuxsuite.schema import plan
 
-    plan()(yaml(path))
+    # The schema lets a test have any field; what is made of it has these.
+    known = {field.name for field in attr.fields(Test)}
+    for job in plan()(yaml(path))["jobs"]:
+        fields = set(job["test"])
+        if fields - known or not {"device", "kernel", "commands"} <= fields:
+            raise ValueError(f"{job['name']}: a test has {', '.join(sorted(fields))}")
 
 
 def tuxrun(path):

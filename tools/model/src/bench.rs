@@ -336,6 +336,11 @@ pub struct Group<'a> {
 }
 
 impl Group<'_> {
+    /// How many runs there are, those that failed included.
+    pub fn made(&self) -> usize {
+        self.good.len() + self.failed
+    }
+
     /// The samples of `figure`; empty unless every good run has it.
     pub fn samples(&self, figure: Figure) -> Vec<f64> {
         let samples: Option<Vec<f64>> = self.good.iter().map(|run| figure.of(run)).collect();

@@ -17,6 +17,16 @@ pub enum NotComparable {
     /// One has no run that went well.
     #[error("{0} has no run that went well")]
     Empty(&'static str),
+    /// Every run of an arm on a machine failed.
+    #[error("{arm} with {machine}: no run of {file} went well")]
+    AllFailed {
+        /// A or B.
+        file: &'static str,
+        /// The arm.
+        arm: String,
+        /// The machine.
+        machine: Machine,
+    },
     /// A named arm is not there.
     #[error("{file} has no arm `{arm}`; it has {has}")]
     NoSuchArm {
@@ -73,7 +83,9 @@ pub struct Pair {
     pub machine: Machine,
     /// Whether instructions were counted: then repeats are no sample of anything.
     pub counted: bool,
-    /// How many runs of A and of B failed and are left out.
+    /// How many runs of A and of B there are.
+    pub made: (usize, usize),
+    /// How many of them failed and are left out.
     pub failed: (usize, usize),
     /// The figures that both have.
     pub rows: Vec<Row>,
@@ -93,6 +105,13 @@ impl Pair {
         let difference = row.difference.as_ref()?;
         bench::is_beyond(difference, self.counted, 1.0 + bound).then_some(row)
     }
+
+    /// Whether a larger part of the runs failed in B than in A.
+    pub fn fails_more(&self) -> bool {
+        let (a, b) = self.failed;
+        let (all_a, all_b) = self.made;
+        b * all_a > a * all_b
+    }
 }
 
 fn names(a: &str, b: &str) -> String {
@@ -104,21 +123,18 @@ fn names(a: &str, b: &str) -> String {
 ///
 /// # Errors
 ///
-/// They are not about the same: another clock, accelerator, firmware, other CPU counts or layouts.
+/// They are not about the same: another clock, accelerator, firmware, other faults, CPU counts or
+/// layouts. Or there is nothing to compare with, since all runs of an arm failed.
 pub fn compare(
     a: &[Run],
     b: &[Run],
     arms: &[(String, String)],
     seed: u64,
 ) -> Result<Vec<Pair>, NotComparable> {
-    let (groups_a, groups_b) = (good_groups(a, "A")?, good_groups(b, "B")?);
+    let (groups_a, groups_b) = (groups(a, "A")?, groups(b, "B")?);
     let mut pairs = Vec::new();
     for (arm_a, arm_b) in matched(&groups_a, &groups_b, arms)? {
-        let of = |groups: &[Group<'_>], arm: &str| -> Vec<Run> {
-            let own = groups.iter().filter(|group| group.arm == arm);
-            own.flat_map(|group| group.good.iter().map(|&run| run.clone())).collect()
-        };
-        let (runs_a, runs_b) = (of(&groups_a, &arm_a), of(&groups_b, &arm_b));
+        let (runs_a, runs_b) = (good(&groups_a, &arm_a, "A")?, good(&groups_b, &arm_b, "B")?);
         check(&names(&arm_a, &arm_b), &runs_a, &runs_b)?;
         for group_a in groups_a.iter().filter(|group| group.arm == arm_a) {
             let same = |group: &&Group<'_>| group.arm == arm_b && group.machine == group_a.machine;
@@ -137,6 +153,7 @@ pub fn compare(
                 arm_b: arm_b.clone(),
                 machine: group_a.machine.clone(),
                 counted: group_a.is_counted() && group_b.is_counted(),
+                made: (group_a.made(), group_b.made()),
                 failed: (group_a.failed, group_b.failed),
                 rows: rows.collect(),
                 total: bench::total_of(&[group_a, group_b]),
@@ -146,11 +163,26 @@ pub fn compare(
     Ok(pairs)
 }
 
-/// The groups that have a run that went well.
-fn good_groups<'a>(runs: &'a [Run], file: &'static str) -> Result<Vec<Group<'a>>, NotComparable> {
-    let mut groups = bench::groups(runs);
-    groups.retain(|group| !group.good.is_empty());
-    if groups.is_empty() { Err(NotComparable::Empty(file)) } else { Ok(groups) }
+/// The groups, of which one at least has a run that went well.
+fn groups<'a>(runs: &'a [Run], file: &'static str) -> Result<Vec<Group<'a>>, NotComparable> {
+    let groups = bench::groups(runs);
+    let any = groups.iter().any(|group| !group.good.is_empty());
+    if any { Ok(groups) } else { Err(NotComparable::Empty(file)) }
+}
+
+/// The runs of an arm that went well. On each machine there must be one: what fails always is not
+/// to be passed over.
+fn good<'a>(
+    groups: &[Group<'a>],
+    arm: &str,
+    file: &'static str,
+) -> Result<Vec<&'a Run>, NotComparable> {
+    let own = || groups.iter().filter(|group| group.arm == arm);
+    if let Some(group) = own().find(|group| group.good.is_empty()) {
+        let machine = group.machine.clone();
+        return Err(NotComparable::AllFailed { file, arm: arm.to_owned(), machine });
+    }
+    Ok(own().flat_map(|group| group.good.iter().copied()).collect())
 }
 
 /// Which arm of A is compared with which of B.
@@ -191,10 +223,10 @@ fn matched(
 }
 
 /// Whether the runs differ in nothing that makes their figures something else.
-fn check(arms: &str, a: &[Run], b: &[Run]) -> Result<(), NotComparable> {
+fn check(arms: &str, a: &[&Run], b: &[&Run]) -> Result<(), NotComparable> {
     let machine = |run: &Run| run.machine().to_string();
     type Field = (&'static str, fn(&Run) -> String);
-    let fields: [Field; 4] = [
+    let fields: [Field; 5] = [
         ("the clock", |run| run.clock.name().to_owned()),
         ("the accelerator", |run| run.accel.clone()),
         ("the number of physical CPUs", |run| {
@@ -202,9 +234,13 @@ fn check(arms: &str, a: &[Run], b: &[Run]) -> Result<(), NotComparable> {
             pcpus.map_or_else(|| "not known".to_owned(), |pcpus| pcpus.to_string())
         }),
         ("the firmware", |run| run.firmware.clone().unwrap_or_else(|| "the machine's own".into())),
+        ("the fault", |run| match run.faults.as_slice() {
+            [] => "none".into(),
+            faults => faults.join(" "),
+        }),
     ];
     let same = |field: &'static str, of: &dyn Fn(&Run) -> String| {
-        let values = |runs: &[Run]| runs.iter().map(of).collect::<BTreeSet<_>>();
+        let values = |runs: &[&Run]| runs.iter().map(|run| of(run)).collect::<BTreeSet<_>>();
         let (in_a, in_b) = (values(a), values(b));
         if in_a == in_b {
             return Ok(());
@@ -302,6 +338,7 @@ mod tests {
                 refused(|run| run.firmware = Some("slow".into())),
                 refused(|run| run.cpus = 8),
                 refused(|run| run.topology = Some("sockets=2".into())),
+                refused(|run| run.faults = vec!["cpu=1,kind=late,arg=9".into()]),
                 refused(|run| run.ok = false),
             ]
             .join("\n"),
@@ -311,12 +348,31 @@ mod tests {
         p1: the firmware differs: the machine's own in A, slow in B
         p1: the machine differs: 16 CPUs in A, 8 CPUs in B
         p1: the machine differs: 16 CPUs in A, 16 CPUs (sockets=2) in B
+        p1: the fault differs: none in A, cpu=1,kind=late,arg=9 in B
         B has no run that went well
         "
         );
         let both = [runs("p1", 16, 1_000_000), runs("p1", 8, 500_000)].concat();
         let error = compare(&both, &both[..8], &[], 1).unwrap_err().to_string();
         assert_eq!(error, "p1: the machine differs: 16 CPUs, 8 CPUs in A, 16 CPUs in B");
+    }
+
+    #[test]
+    fn what_fails_is_not_passed_over() {
+        let a = [runs("p0", 16, 1_000_000), runs("p1", 16, 1_000_000)].concat();
+        let fail = |count: usize| {
+            let mut b = a.clone();
+            let of_p1 = b.iter_mut().filter(|run| run.arm == "p1");
+            of_p1.take(count).for_each(|run| run.ok = false);
+            b
+        };
+        let error = compare(&a, &fail(8), &[], 1).unwrap_err().to_string();
+        assert_eq!(error, "p1 with 16 CPUs: no run of B went well");
+        let worse = compare(&a, &fail(1), &[], 1).unwrap();
+        assert_eq!(worse.iter().map(Pair::fails_more).collect::<Vec<_>>(), [false, true]);
+        // The same part of more runs is no more.
+        let twice = [fail(1), fail(1)].concat();
+        assert!(!compare(&fail(1), &twice, &[], 1).unwrap()[1].fails_more());
     }
 
     #[test]

@@ -80,10 +80,10 @@ impl Fit {
             return Err(FitError::NotPositive);
         }
         // In parts of the largest count, so that the columns are of the same size.
-        let scale = started(largest).max(1.0);
+        let scale = started(f64::from(largest)).max(1.0);
         let design = DMatrix::from_fn(points.len(), 3, |row, column| {
             let (cpus, total) = points[row];
-            (started(cpus) / scale).powi(i32::try_from(column).unwrap_or(0)) / total
+            (started(f64::from(cpus)) / scale).powi(i32::try_from(column).unwrap_or(0)) / total
         });
         let target = DVector::from_element(points.len(), 1.0);
         let solution = design
@@ -122,8 +122,8 @@ impl Fit {
         })
     }
 
-    /// The total at `cpus` CPUs by the curve, in nanoseconds.
-    pub fn at(&self, cpus: u32) -> f64 {
+    /// The total at `cpus` CPUs by the curve, in nanoseconds; the boot CPU counts among them.
+    pub fn at(&self, cpus: f64) -> f64 {
         let n = started(cpus);
         self.constant.value + self.linear.value * n + self.quadratic.value * n * n
     }
@@ -131,26 +131,32 @@ impl Fit {
     /// The parts of the total at the largest count that are constant, linear and quadratic. They
     /// add up to one; one that is negative says that the curve bends the other way.
     pub fn shares(&self) -> [f64; 3] {
-        let n = started(self.largest);
-        let total = self.at(self.largest);
+        let largest = f64::from(self.largest);
+        let (n, total) = (started(largest), self.at(largest));
         [self.constant.value, self.linear.value * n, self.quadratic.value * n * n]
             .map(|part| part / total)
+    }
+
+    /// The shares in whole percents, for people.
+    pub fn percents(&self) -> [f64; 3] {
+        // No `-0 %`.
+        self.shares().map(|share| (share * 100.0).round() + 0.0)
     }
 }
 
 /// N of a machine with `cpus` CPUs.
-fn started(cpus: u32) -> f64 {
-    f64::from(cpus.saturating_sub(1))
+fn started(cpus: f64) -> f64 {
+    (cpus - 1.0).max(0.0)
 }
 
 impl fmt::Display for Fit {
     /// The verdict in plain words.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [constant, linear, quadratic] = self.shares().map(|share| share * 100.0);
+        let [constant, linear, quadratic] = self.percents();
         write!(
             f,
-            "at {} CPUs {constant:.0} % is constant, {linear:.0} % serial (so much per CPU), \
-             {quadratic:.0} % quadratic",
+            "at {} CPUs {constant} % is constant, {linear} % serial (so much per CPU), \
+             {quadratic} % quadratic",
             self.largest
         )?;
         f.write_str(match (self.quadratic.is_there(), self.quadratic.value > 0.0) {
@@ -190,7 +196,7 @@ mod tests {
         let fit = Fit::of(&points).unwrap();
         assert!(close(fit.constant.value, 1e6), "{fit:?}");
         assert!(close(fit.linear.value, 250_000.0) && close(fit.quadratic.value, 900.0), "{fit:?}");
-        assert!(close(fit.at(32), curve(32)));
+        assert!(close(fit.at(32.0), curve(32)));
         assert!(close(fit.shares().iter().sum(), 1.0));
         assert!(fit.worst_residual < 1e-9);
         assert_eq!(fit.quadratic.is_there(), Some(true));
@@ -221,8 +227,11 @@ mod tests {
     fn noise_does_not_make_a_quadratic_part() {
         let noise = [0.99, 1.02, 1.0, 0.98, 1.01, 1.0, 1.015, 0.985];
         let counts = [4, 4, 16, 16, 64, 64, 128, 128];
-        let points: Vec<_> =
-            counts.iter().zip(noise).map(|(&n, factor)| (n, 3e5 * started(n) * factor)).collect();
+        let points: Vec<_> = counts
+            .iter()
+            .zip(noise)
+            .map(|(&n, factor)| (n, 3e5 * started(f64::from(n)) * factor))
+            .collect();
         let fit = Fit::of(&points).unwrap();
         assert_eq!(fit.quadratic.is_there(), Some(false), "{fit:?}");
         assert!(fit.linear.interval.unwrap().contains(3e5), "{fit:?}");
@@ -240,9 +249,12 @@ mod tests {
         // The same by the normal equations, written out.
         let (mut xtx, mut rss) = (nalgebra::Matrix3::zeros(), 0.0);
         for (n, y) in points {
-            let row = nalgebra::Vector3::new(1.0, started(n), started(n).powi(2)) / y;
+            let row = {
+                let n = started(f64::from(n));
+                nalgebra::Vector3::new(1.0, n, n.powi(2)) / y
+            };
             xtx += row * row.transpose();
-            rss += (1.0 - fit.at(n) / y).powi(2);
+            rss += (1.0 - fit.at(f64::from(n)) / y).powi(2);
         }
         let error = (xtx.try_inverse().unwrap()[(1, 1)] * rss).sqrt();
         assert!((half / (t * error) - 1.0).abs() < 1e-6, "{half} {}", t * error);

@@ -200,6 +200,9 @@ pub struct Run {
     /// QEMU's seed; absent where it had none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// What was wrong with which CPU on purpose, as `--fault` takes it; empty for a sound machine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
 }
 
 /// The bring-up by the kernel log alone, which every kernel has. Of each CPU the log says only when
@@ -258,6 +261,7 @@ impl Run {
             topology: None,
             repeat: None,
             seed: None,
+            faults: Vec::new(),
         }
     }
 
@@ -483,25 +487,6 @@ mod tests {
     use super::*;
     use crate::samples;
 
-    fn manifest() -> Manifest {
-        Manifest {
-            base: Base { version: "7.3.4".into(), sha256: Some("ab".into()) },
-            series: Some(Series {
-                name: "v7.3".into(),
-                sha256: "cd".into(),
-                patches: vec!["0001-record.patch".into()],
-            }),
-            config_sha256: Some("ef".into()),
-            toolchain: BTreeMap::from([("clang".into(), "19.1.7".into())]),
-            qemu: Some("7.2.22".into()),
-            accel: "tcg".into(),
-            host: "Linux 6.1 x86_64, 2 CPUs".into(),
-            command: "cargo xtask demo".into(),
-            started: "2026-11-23T12:00:00Z".into(),
-            meta: BTreeMap::new(),
-        }
-    }
-
     fn full_run() -> Run {
         let mut run = samples::run("p1", &samples::with_failure(8)).with_failure(Failure {
             kind: "panic".into(),
@@ -530,7 +515,7 @@ mod tests {
         let mut run = samples::run("p1", &samples::parallel(2));
         run.kvm = full_run().kvm;
         run.failure = full_run().failure;
-        let results = Results::new(manifest(), vec![run]);
+        let results = Results::new(samples::manifest(), vec![run]);
         samples::assert_snapshot("results", &results.to_json().unwrap());
     }
 
@@ -545,7 +530,7 @@ mod tests {
             clock: Clock::Counter,
             firmware: Some("slow".into()),
         });
-        let results = Results::new(manifest(), vec![full_run(), bare]);
+        let results = Results::new(samples::manifest(), vec![full_run(), bare]);
         let text = results.to_json().unwrap();
         assert!(text.starts_with("{\n  \"schema\": 1,"));
         assert_eq!(Results::from_json(&text).unwrap(), results);
@@ -553,7 +538,7 @@ mod tests {
 
     #[test]
     fn passes_over_fields_it_does_not_know() {
-        let results = Results::new(manifest(), vec![full_run()]);
+        let results = Results::new(samples::manifest(), vec![full_run()]);
         let mut value = serde_json::to_value(&results).unwrap();
         value["colour"] = json!("blue");
         value["manifest"]["moon"] = json!({"phase": "full"});
@@ -593,7 +578,8 @@ mod tests {
 
     #[test]
     fn refuses_a_switch_that_is_none() {
-        let mut value = serde_json::to_value(Results::new(manifest(), vec![full_run()])).unwrap();
+        let mut value =
+            serde_json::to_value(Results::new(samples::manifest(), vec![full_run()])).unwrap();
         value["runs"][0]["parallel"] = json!(2);
         let Err(ReadError::Shape(error)) = Results::from_json(&value.to_string()) else {
             panic!("refused")

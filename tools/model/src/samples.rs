@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::results::{Clock, Run, Setup};
+use crate::results::{Base, Clock, Manifest, Run, Series, Setup};
 use crate::timeline::{Cpu, Outcome, Timeline};
 
 /// Compares `text` with the snapshot of that name, beside the sources.
@@ -148,4 +148,24 @@ pub fn run(arm: &str, timeline: &Timeline) -> Run {
     run.smp_ns = run.bringup_ns.map(|total| total / 1000 * 1000 + 57_000);
     run.console_bytes = 21_934;
     run
+}
+
+/// What made-up runs were made with.
+pub fn manifest() -> Manifest {
+    Manifest {
+        base: Base { version: "7.3.4".into(), sha256: Some("ab".into()) },
+        series: Some(Series {
+            name: "v7.3".into(),
+            sha256: "cd".into(),
+            patches: vec!["0001-record.patch".into()],
+        }),
+        config_sha256: Some("ef".into()),
+        toolchain: BTreeMap::from([("clang".into(), "19.1.7".into())]),
+        qemu: Some("7.2.22".into()),
+        accel: "tcg".into(),
+        host: "Linux 6.1 x86_64, 2 CPUs".into(),
+        command: "cargo xtask demo".into(),
+        started: "2026-11-23T12:00:00Z".into(),
+        meta: BTreeMap::new(),
+    }
 }

@@ -96,6 +96,7 @@
       const {t0, t1, r0, r1} = this.group.view(this);
       const rows = this.cpus.length;
       this.lane.hidden = this.cursor.hidden = true;
+      this.area.classList.toggle('empty', !this.group.whole && !this.inView(t0, t1, r0, r1));
       if (this.group.whole) {
         for (const {path, whole} of this.paths) path.setAttribute('d', whole);
         for (const {box, whole} of this.labels) box.replaceChildren(...whole);
@@ -146,6 +147,11 @@
         this.total.hidden = place < 0 || place > 1;
         this.total.style.left = place * 100 + '%';
       }
+    }
+
+    // Whether any span is in a part of the picture.
+    inView(t0, t1, r0, r1) {
+      return this.cpus.slice(Math.floor(r0), Math.ceil(r1)).some(cpu => cpu.spans.some(({from, to}) => to >= t0 && from <= t1));
     }
 
     failed(row) {

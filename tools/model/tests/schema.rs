@@ -56,8 +56,9 @@ fn what_is_collected_is_as_the_schema_says() {
     let log = "[    0.061002] smp: Bringing up secondary CPUs ...\n\
         [    0.064400] CPU1: Booted secondary processor 0x0000000001 [0x410fd083]\n\
         [    0.080963] smp: Brought up 1 node, 2 CPUs\n";
-    let run = copied::read(None, Some(log.as_bytes()), Said::default()).unwrap().run;
+    let mut run = copied::read(None, Some(log.as_bytes()), Said::default()).unwrap().run;
     let mut results = Results::from_json(FIRST).unwrap();
+    run.faults = vec!["cpu=3,kind=late,arg=9".into(), "cpu=1,kind=never".into()];
     results.runs = vec![run];
     results.manifest.meta.insert("board".into(), "x".into());
     let text = results.to_json().unwrap();

@@ -4,7 +4,7 @@
 //! the old one.
 
 use std::fs::Permissions;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context as _, Result};
@@ -37,6 +37,17 @@ impl VerdictFiles {
             write(file, &junit)?;
         }
         Ok(())
+    }
+}
+
+/// Writes `text` to the standard output. A reader that has seen enough, as `head`, is no error.
+pub fn print(text: &str) -> Result<()> {
+    let mut output = std::io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to the standard output")
+        }
+        _ => Ok(()),
     }
 }
 

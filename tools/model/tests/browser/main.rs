@@ -170,6 +170,11 @@ fn the_page_has_it_all_and_keeps_quiet() {
     assert_eq!(browser.count("figure.panel"), 5);
     assert_eq!(browser.count(".chart .point"), 4);
     assert_eq!(browser.count("#published .scroll"), 3);
+    // Bars can be compared: they are as wide in every column.
+    let widths =
+        "new Set([...document.querySelectorAll('#phases .bar')].map(bar => bar.clientWidth)).size";
+    assert_eq!(browser.eval(widths), json!(1));
+    assert_eq!(browser.count(".area.empty"), 0);
     keep(&mut browser, "desktop-light");
     browser.media("screen", "dark");
     let colour = browser.text("getComputedStyle(document.body).backgroundColor");
@@ -280,5 +285,8 @@ fn five_hundred_cpus_are_still_usable() {
     browser.eval("document.querySelectorAll('.tools button')[4].click()");
     assert!(browser.count(".panel:nth-of-type(2) .numbers span") >= 16);
     keep(&mut browser, "512-cpus");
+    // A hundred ns of the base's last CPUs, when all of p1's have long been up.
+    assert_eq!(browser.count(".panel:nth-of-type(2) .area.empty"), 1);
+    assert_eq!(browser.count(".panel:nth-of-type(1) .area.empty"), 0);
     assert_eq!(browser.complaints, [""; 0]);
 }

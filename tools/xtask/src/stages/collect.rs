@@ -32,7 +32,9 @@ pub fn run(request: &BootRequest, outcome: &BootOutcome) -> Run {
         host_cpu: outcome.host_cpu,
         failure: failure(&outcome.verdict),
     };
-    collect::run(setup, evidence)
+    let mut run = collect::run(setup, evidence);
+    run.faults = request.faults.iter().map(ToString::to_string).collect();
+    run
 }
 
 /// Why a verb that made this run cannot end with success; `None` if it can.

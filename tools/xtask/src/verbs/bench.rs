@@ -33,7 +33,8 @@ use crate::verbs::kvm_lab::HostOptions;
 #[derive(Debug, Args)]
 pub struct Bench {
     /// What is compared: pristine, base, patched, p0, p1 (patched with cpuhp.parallel=0 or 1),
-    /// window=W, NAME=PATH of a tree or an Image; each with @PRESET for another configuration
+    /// window=W, NAME=PATH of a tree or an Image, with :p0, :p1 or :window=W after it; each with
+    /// @PRESET for another configuration
     #[arg(long, value_name = "LIST", value_delimiter = ',', required = true)]
     arms: Vec<Arm>,
     /// Numbers of CPUs
@@ -219,7 +220,7 @@ impl Bench {
                 let failure =
                     results.runs.iter().find(of_group).and_then(|run| run.failure.as_ref());
                 let first = failure.map(|it| format!("{}: {}", it.kind, it.detail));
-                let all = group.failed + group.good.len();
+                let all = group.made();
                 let cause = format!(
                     "{} of {all} runs failed; the first: {}",
                     group.failed,

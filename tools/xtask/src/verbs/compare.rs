@@ -19,7 +19,7 @@ use crate::error::Failure;
 /// Say how one results file differs from another
 ///
 /// Arms of the same name are compared, or the only arm of each file. It refuses what cannot be
-/// compared: another clock, accelerator, firmware, CPU count or layout.
+/// compared: another clock, accelerator, firmware, CPU count or layout, other faults.
 #[derive(Debug, Args)]
 pub struct Compare {
     /// The results to compare with
@@ -31,7 +31,7 @@ pub struct Compare {
     /// Compare this arm of A with that of B; may be given several times
     #[arg(long, value_name = "A:B", value_parser = arms)]
     arm: Vec<(String, String)>,
-    /// Fail if the total of B is longer than that of A by more than this
+    /// Fail if the total of B is longer than that of A by more than this, or if more runs fail
     #[arg(long, value_name = "PCT")]
     bound: Option<Bound>,
     /// Where resampling starts from
@@ -91,7 +91,7 @@ fn read(file: &Utf8Path) -> Result<Results> {
         .map_err(|error| Failure::Usage(format!("{file}: {:#}", anyhow::Error::from(error))))?)
 }
 
-/// Success if no total got longer by more than `bound` for certain.
+/// Success if no total got longer by more than `bound` for certain, and no more runs fail.
 fn judge(pairs: &[Pair], bound: Bound) -> Result<()> {
     let shown = |pair: &Pair| format!("{} with {}", pair.arms(), pair.machine);
     let has_total = |pair: &&Pair| {
@@ -101,13 +101,21 @@ fn judge(pairs: &[Pair], bound: Bound) -> Result<()> {
         let text = format!("{}: no {} in both, so nothing to judge", shown(pair), Figure::Total);
         return Err(Failure::Usage(text).into());
     }
-    let worse: Vec<String> =
-        pairs.iter().filter(|pair| pair.regression(bound.0).is_some()).map(shown).collect();
-    if worse.is_empty() {
-        println!("no total got longer by more than {bound}");
+    let worse = |what: String, is_worse: &dyn Fn(&Pair) -> bool| {
+        let found: Vec<String> = pairs.iter().filter(|pair| is_worse(pair)).map(shown).collect();
+        (!found.is_empty()).then(|| format!("{what}: {}", found.join(", ")))
+    };
+    let longer = |pair: &Pair| pair.regression(bound.0).is_some();
+    let found = [
+        worse(format!("longer by more than {bound}"), &longer),
+        worse("more runs of B failed than of A".to_owned(), &Pair::fails_more),
+    ];
+    let found: Vec<String> = found.into_iter().flatten().collect();
+    if found.is_empty() {
+        println!("no total got longer by more than {bound}, and no more runs failed");
         return Ok(());
     }
-    Err(Failure::Check(format!("longer by more than {bound}: {}", worse.join(", "))).into())
+    Err(Failure::Check(found.join("\n")).into())
 }
 
 #[cfg(test)]

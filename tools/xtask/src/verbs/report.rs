@@ -87,8 +87,7 @@ impl Report {
             (Some(file), _) => file,
             (None, Format::Html) => context.output.join("report.html"),
             (None, _) => {
-                print!("{text}");
-                return Ok(());
+                return output::print(&text);
             }
         };
         output::write(&file, &text)?;

@@ -96,7 +96,8 @@ pub struct SeriesData<'a> {
 pub enum Curve<'a> {
     /// From these points to each other.
     Through(Vec<(f64, f64)>),
-    /// A function of what is to the right.
+    /// A function of what is to the right, from the series' first point to its last: beyond them it
+    /// would be a guess.
     Of(&'a dyn Fn(f64) -> f64),
 }
 
@@ -109,7 +110,8 @@ pub fn chart(data: Data<'_>) -> Option<Chart> {
             (low.min(value), high.max(value))
         })
     };
-    let (mut left, mut right) = bounds(&mut points().map(|(x, ..)| *x));
+    let labelled = || data.x_labels.iter().flatten().map(|(x, _)| *x);
+    let (mut left, mut right) = bounds(&mut points().map(|(x, ..)| *x).chain(labelled()));
     let (mut low, mut high) = bounds(&mut points().map(|(_, y, _)| *y));
     if left > right || low > high {
         return None;
@@ -177,7 +179,8 @@ pub fn chart(data: Data<'_>) -> Option<Chart> {
             let curve = match series.curve {
                 Curve::Through(points) => path(&mut points.into_iter()),
                 Curve::Of(function) => {
-                    let step = |index| left + (right - left) * f64::from(index) / f64::from(STEPS);
+                    let (first, last) = bounds(&mut series.points.iter().map(|(x, ..)| *x));
+                    let step = |index| first + (last - first) * f64::from(index) / f64::from(STEPS);
                     path(&mut (0..=STEPS).map(|index| (step(index), function(step(index)))))
                 }
             };
@@ -260,12 +263,24 @@ mod tests {
         assert_eq!(labels(&chart.x_ticks), ["0", "10", "20", "30", "40", "50", "60"]);
         assert_eq!(labels(&chart.y_ticks), ["0", "2 ms", "4 ms", "6 ms", "8 ms"]);
         assert_eq!(chart.y_ticks[0].at, 100.0);
-        // A line through zero and both points goes from one corner to the other.
-        assert_eq!(chart.series[0].points[1].path, "M943.4 56.6h0");
-        assert!(
-            chart.series[0].curve.starts_with("M0 1000L")
-                && chart.series[0].curve.ends_with("L1000 0")
-        );
+        // A line through both points goes from the one to the other.
+        let [series] = chart.series.as_slice() else { panic!("{:?}", chart.series) };
+        let paths: Vec<&str> = series.points.iter().map(|point| point.path.as_str()).collect();
+        assert_eq!(paths, ["M235.8 764.2h0", "M943.4 56.6h0"]);
+        assert!(series.curve.starts_with("M235.8 764.2L") && series.curve.ends_with("L943.4 56.6"));
+    }
+
+    #[test]
+    fn labels_without_points_have_their_place_too() {
+        let labels = [(0.0, "Monday"), (2.0, "Wednesday")].map(|(x, day)| (x, day.to_owned()));
+        let points = vec![(0.0, 2e6, String::new()), (1.0, 2e6, String::new())];
+        let data = Data {
+            x_labels: Some(labels.to_vec()),
+            from_zero: false,
+            ..data(points, Curve::Through(Vec::new()))
+        };
+        let ticks = chart(data).unwrap().x_ticks;
+        assert!(ticks.iter().all(|tick| (0.0..=100.0).contains(&tick.at)), "{ticks:?}");
     }
 
     #[test]

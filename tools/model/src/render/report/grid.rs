@@ -128,9 +128,12 @@ pub fn comparison(setting: &Setting<'_>) -> Grid {
         let bytes = arm.sample(|run| Some(run.console_bytes));
         Cell::text(bytes.map_or_else(|| NONE.into(), |bytes| bytes.median.to_string()))
     });
-    let note = match setting.baseline() {
-        Some(baseline) if setting.arms.len() > 1 && setting.clock != Clock::Host => {
-            format!("Percentages are against {}.", baseline.name)
+    let is_measured = setting.arms.len() > 1 && setting.clock != Clock::Host;
+    let note = match setting.baselines().as_slice() {
+        [one] if is_measured => format!("Percentages are against {one}."),
+        [_, ..] if is_measured => {
+            "Percentages are against the same firmware with base or, without one, the first arm."
+                .to_owned()
         }
         _ => String::new(),
     };
@@ -191,7 +194,7 @@ pub fn phases(setting: &Setting<'_>, colours: &Colours) -> Option<Grid> {
             };
             Cell {
                 sub,
-                bar: Some(share(median, largest)),
+                bar: (setting.arms.len() > 1).then(|| share(median, largest)),
                 colour: colours.get(&arm.name),
                 ..Cell::time(Some(median))
             }
@@ -302,7 +305,7 @@ pub fn fits(settings: &[&Setting<'_>]) -> Vec<(String, Fit)> {
 
 /// What the curves say.
 pub fn fit_table(fits: &[(String, Fit)]) -> Option<Grid> {
-    let largest = fits.iter().map(|(_, fit)| fit.largest).max()?;
+    fits.first()?;
     type Part = fn(&Fit) -> Coefficient;
     let parts: [(&str, Part); 3] = [
         ("a, does not depend on the CPUs", |fit| fit.constant),
@@ -321,12 +324,12 @@ pub fn fit_table(fits: &[(String, Fit)]) -> Option<Grid> {
     for (index, (name, part)) in parts.into_iter().enumerate() {
         let cells = fits.iter().map(|(_, fit)| {
             let coefficient = part(fit);
-            let share = fit.shares().get(index).copied().unwrap_or(0.0) * 100.0;
+            let share = fit.percents().get(index).copied().unwrap_or(0.0);
             let interval = coefficient
                 .interval
                 .map(|it| format!("{} to {}\n", time(it.low), time(it.high)))
                 .unwrap_or_default();
-            let sub = format!("{interval}{share:.0} % at {} CPUs", fit.largest);
+            let sub = format!("{interval}{share} % at {} CPUs", fit.largest);
             Cell { sub: sub.replace('-', "\u{2212}"), ..Cell::text(time(coefficient.value)) }
         });
         rows.push(Row { name: name.into(), cells: cells.collect() });
@@ -339,9 +342,7 @@ pub fn fit_table(fits: &[(String, Fit)]) -> Option<Grid> {
     });
     Some(Grid {
         caption: "The curve: total = a + b N + c N²".into(),
-        note: format!(
-            "N CPUs, up to {largest}, by least squares, with intervals of 95 %. An interval of c without zero: the cost is quadratic."
-        ),
+        note: "N is the number of CPUs that are started: all but the boot CPU. Least squares, with intervals of 95 %. An interval of c without zero: the cost is quadratic.".into(),
         head: std::iter::once("part".to_owned())
             .chain(fits.iter().map(|(name, _)| name.clone()))
             .collect(),

@@ -62,7 +62,7 @@ struct Sweep {
 
 struct TrendView {
     name: String,
-    chart: Option<Chart>,
+    charts: Vec<Chart>,
     table: Grid,
 }
 
@@ -192,7 +192,7 @@ fn cards(setting: &Setting<'_>, colours: &Colours) -> Vec<Card> {
             colour: colours.get(&arm.name),
             figure: sample.map_or_else(|| grid::NONE.into(), |sample| duration(sample.median)),
             detail,
-            change: match (setting.change(arm, total), setting.baseline()) {
+            change: match (setting.change(arm, total), setting.baseline(arm)) {
                 (Some(change), Some(baseline)) => {
                     format!("{change} against {}", baseline.name)
                 }
@@ -216,11 +216,8 @@ fn scaling(settings: &[&Setting<'_>], colours: &Colours) -> Option<Sweep> {
     let total = grid::sweep_total(settings);
     let names = grid::arm_names(settings);
     let fits = grid::fits(settings);
-    let curve = |fit: &Fit| {
-        let [a, b, c] = [fit.constant, fit.linear, fit.quadratic].map(|part| part.value);
-        move |cpus: f64| a + b * cpus + c * cpus * cpus
-    };
-    let curves: Vec<_> = fits.iter().map(|(name, fit)| (name.clone(), curve(fit))).collect();
+    let curve = |fit: Fit| move |cpus: f64| fit.at(cpus);
+    let curves: Vec<_> = fits.iter().map(|(name, fit)| (name.clone(), curve(*fit))).collect();
     let series = names.iter().map(|name| {
         let mut points = Vec::new();
         let mut medians = Vec::new();
@@ -259,8 +256,31 @@ fn scaling(settings: &[&Setting<'_>], colours: &Colours) -> Option<Sweep> {
 }
 
 fn trend_view(trend: &Trend, colours: &Colours) -> TrendView {
+    let charts = of_one_size(&trend.arms);
+    let charts = charts.iter().filter_map(|arms| trend_chart(trend, arms, colours));
+    TrendView { name: trend.setting.clone(), charts: charts.collect(), table: grid::trend(trend) }
+}
+
+/// An arm of a trend.
+type Course = (String, Vec<Option<super::Sample>>);
+
+/// The arms by size: a change of a short total does not show beside one several times as long.
+fn of_one_size(arms: &[Course]) -> Vec<Vec<&Course>> {
+    let size = |(_, figures): &Course| figures.iter().flatten().map(|it| it.median).max();
+    let mut sorted: Vec<&Course> = arms.iter().collect();
+    sorted.sort_by_key(|arm| std::cmp::Reverse(size(arm)));
+    let alike =
+        |a: &&Course, b: &&Course| size(a).unwrap_or(0) as f64 <= size(b).unwrap_or(0) as f64 * 1.3;
+    let mut groups: Vec<Vec<&Course>> = sorted.chunk_by(alike).map(<[_]>::to_vec).collect();
+    // Within each in the order in which they first ran.
+    let place = |arm: &&Course| arms.iter().position(|other| std::ptr::eq(other, *arm));
+    groups.iter_mut().for_each(|group| group.sort_by_key(place));
+    groups
+}
+
+fn trend_chart(trend: &Trend, arms: &[&Course], colours: &Colours) -> Option<Chart> {
     let place = |index: usize| index as f64;
-    let series = trend.arms.iter().map(|(name, figures)| {
+    let series = arms.iter().map(|(name, figures)| {
         let found =
             figures.iter().enumerate().filter_map(|(index, sample)| Some((index, (*sample)?)));
         let found: Vec<_> = found.collect();
@@ -281,10 +301,12 @@ fn trend_view(trend: &Trend, colours: &Colours) -> TrendView {
     let every = trend.starts.len().div_ceil(8).max(1);
     let day = |start: &String| start.get(..10).unwrap_or(start).to_owned();
     let labels = trend.starts.iter().enumerate().step_by(every);
-    let chart = chart(Data {
+    let names: Vec<&str> = arms.iter().map(|(name, _)| name.as_str()).collect();
+    chart(Data {
         description: format!(
-            "{} over time, {}; the figures are in the table below",
+            "{} of {} over time, {}; the figures are in the table below",
             trend.total.name(),
+            names.join(", "),
             trend.setting
         ),
         x_name: "day of the measurement",
@@ -292,8 +314,7 @@ fn trend_view(trend: &Trend, colours: &Colours) -> TrendView {
         x_labels: Some(labels.map(|(index, start)| (place(index), day(start))).collect()),
         from_zero: false,
         series: series.collect(),
-    });
-    TrendView { name: trend.setting.clone(), chart, table: grid::trend(trend) }
+    })
 }
 
 fn timelines(report: &Report<'_>) -> Vec<Group> {
@@ -403,5 +424,43 @@ fn source_view(source: &Source) -> SourceView {
         command: manifest.command.clone(),
         facts: manifest_facts(source),
         patches: manifest.series.as_ref().map(|series| series.patches.clone()).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Mode;
+    use super::*;
+    use crate::results::Results;
+    use crate::samples;
+
+    #[test]
+    fn a_small_total_has_a_chart_of_its_own() {
+        let sample = |median| super::super::Sample::of([median]);
+        let arm = |name: &str, figures: &[u64]| -> Course {
+            (name.into(), figures.iter().map(|&figure| sample(figure)).collect())
+        };
+        let arms = [arm("base", &[100, 100]), arm("p1", &[20, 22]), arm("p0", &[104, 103])];
+        let names = |group: &Vec<&Course>| group.iter().map(|(name, _)| name.clone()).collect();
+        let groups: Vec<Vec<String>> = of_one_size(&arms).iter().map(names).collect();
+        assert_eq!(groups, [vec!["base", "p0"], vec!["p1"]]);
+    }
+
+    #[test]
+    fn a_curve_goes_through_what_it_was_fitted_to() {
+        let run = |cpus: u32| {
+            let mut run = samples::run("p1", &samples::parallel(cpus));
+            run.bringup_ns = Some(1_000_000 + 2_000_000 * u64::from(cpus - 1));
+            run
+        };
+        let results = Results::new(samples::manifest(), [4, 8, 16].map(run).to_vec());
+        let sources = [Source::new("sweep", results)];
+        let report = Report::new(&sources, Mode::Compare, &[]);
+        let [sweep] = report.sweeps().try_into().expect("one sweep");
+        let chart = scaling(&sweep, &Colours::of(&report)).expect("a chart").chart;
+        let [series] = chart.series.try_into().expect("one arm");
+        let place = |index: usize| series.points[index].path[1..].trim_end_matches("h0").to_owned();
+        assert!(series.curve.starts_with(&format!("M{}L", place(0))), "{}", series.curve);
+        assert!(series.curve.ends_with(&format!("L{}", place(2))), "{}", series.curve);
     }
 }

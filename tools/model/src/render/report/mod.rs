@@ -118,8 +118,11 @@ pub struct Arm<'a> {
     /// The runs in the order in which they were made.
     pub runs: Vec<&'a Run>,
     /// What the arm is called by itself, which gives it its place among the colours.
-    key: (usize, &'a str, Option<&'a str>),
+    key: ArmKey<'a>,
 }
+
+/// What makes an arm: its source, its own name, its firmware and the faults given to it.
+type ArmKey<'a> = (usize, &'a str, Option<&'a str>, &'a [String]);
 
 /// A few figures of the same thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,16 +234,30 @@ impl<'a> Setting<'a> {
         if self.arms.iter().all(has) { Total::Timeline } else { Total::Log }
     }
 
-    /// The arm that others are compared with: `base` or what is like it, else the first.
-    pub fn baseline(&self) -> Option<&Arm<'a>> {
-        let named = |name: &str| self.arms.iter().find(|arm| arm.key.1 == name);
-        named("base").or_else(|| named("pristine")).or_else(|| self.arms.first())
+    /// The arm that `arm` is compared with: `base` or what is like it, else the first. It is one with
+    /// the same firmware and without faults; `None` if there is none.
+    pub fn baseline(&self, arm: &Arm<'_>) -> Option<&Arm<'a>> {
+        let fit = |other: &&Arm<'a>| other.key.2 == arm.key.2 && other.key.3.is_empty();
+        let fitting = || self.arms.iter().filter(fit);
+        let named = |name: &str| fitting().find(|other| other.key.1 == name);
+        named("base").or_else(|| named("pristine")).or_else(|| fitting().next())
+    }
+
+    /// The names of all arms that others are compared with.
+    pub fn baselines(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        for name in self.arms.iter().filter_map(|arm| Some(self.baseline(arm)?.name.as_str())) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// How `figure` differs in `arm` from the baseline; `None` for the baseline itself, and for
     /// figures that are no measure.
     pub fn change(&self, arm: &Arm<'_>, figure: Figure) -> Option<Change> {
-        let baseline = self.baseline()?;
+        let baseline = self.baseline(arm)?;
         if baseline.key == arm.key || self.clock == Clock::Host {
             return None;
         }
@@ -398,7 +415,7 @@ fn settings<'a>(sources: &[&'a Source]) -> Vec<Setting<'a>> {
                 settings.len() - 1
             });
             let Some(setting) = settings.get_mut(index) else { continue };
-            let key = (number, run.arm.as_str(), run.firmware.as_deref());
+            let key = (number, run.arm.as_str(), run.firmware.as_deref(), run.faults.as_slice());
             match setting.arms.iter_mut().find(|arm| arm.key == key) {
                 Some(arm) => arm.runs.push(run),
                 None => setting.arms.push(Arm { name: run.arm.clone(), runs: vec![run], key }),
@@ -406,20 +423,27 @@ fn settings<'a>(sources: &[&'a Source]) -> Vec<Setting<'a>> {
         }
     }
     settings.sort_by_key(Setting::key);
+    // In all settings alike, so that an arm has one name over all numbers of CPUs.
+    let arms = settings.iter().flat_map(|setting| &setting.arms);
+    let firmware: BTreeSet<Option<&str>> = arms.map(|arm| arm.key.2).collect();
     for setting in &mut settings {
-        tell_apart(&mut setting.arms, sources);
+        tell_apart(&mut setting.arms, sources, firmware.len() > 1);
     }
     settings
 }
 
-/// Gives arms of the same name what they differ in.
-fn tell_apart(arms: &mut [Arm<'_>], sources: &[&Source]) {
+/// Gives arms what they differ in: their firmware and faults, and their source if they have the same
+/// name.
+fn tell_apart(arms: &mut [Arm<'_>], sources: &[&Source], by_firmware: bool) {
     let keys: Vec<_> = arms.iter().map(|arm| arm.key).collect();
     for arm in arms {
-        let (source, name, firmware) = arm.key;
+        let (source, name, firmware, faults) = arm.key;
         let others = || keys.iter().filter(|key| key.1 == name);
-        if others().any(|key| key.2 != firmware) {
+        if by_firmware {
             arm.name.push_str(&format!(", {}", firmware.unwrap_or("own firmware")));
+        }
+        if !faults.is_empty() {
+            arm.name.push_str(&format!(", fault {}", faults.join(" ")));
         }
         if others().any(|key| key.0 != source)
             && let Some(source) = sources.get(source)
@@ -469,4 +493,30 @@ fn trends(sources: &[&Source]) -> Vec<Trend> {
         }
     }
     trends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn arms_are_compared_with_what_is_like_them() {
+        let base = samples::run("base", &samples::parallel(4));
+        let mut late = base.clone();
+        late.faults = vec!["cpu=3,kind=late,arg=9".into()];
+        let p1 = samples::run("p1", &samples::parallel(4));
+        let mut slow = p1.clone();
+        slow.firmware = Some("hip12".into());
+        let results = Results::new(samples::manifest(), vec![late, p1, base, slow]);
+        let sources = [Source::new("file", results)];
+        let report = Report::new(&sources, Mode::Compare, &[]);
+        let [setting] = report.settings.as_slice() else { panic!("{:?}", report.settings) };
+        let names: Vec<&str> = setting.arms.iter().map(|arm| arm.name.as_str()).collect();
+        let late = "base, own firmware, fault cpu=3,kind=late,arg=9";
+        assert_eq!(names, [late, "p1, own firmware", "base, own firmware", "p1, hip12"]);
+        assert_eq!(setting.baselines(), ["base, own firmware", "p1, hip12"]);
+        let change = |arm| setting.change(arm, Total::Timeline.figure()).is_some();
+        assert_eq!(setting.arms.iter().map(change).collect::<Vec<_>>(), [true, true, false, false]);
+    }
 }

@@ -28,7 +28,7 @@ pub struct Arm {
 impl FromStr for Arm {
     type Err = String;
 
-    /// `base`, `p1`, `window=4`, `NAME=PATH`, each with an optional `@PRESET`.
+    /// `base`, `p1`, `window=4`, `NAME=PATH[:MODE]`, each with an optional `@PRESET`.
     fn from_str(text: &str) -> Result<Self, String> {
         let (text, preset) = match text.rsplit_once('@') {
             // A path may have one in the middle.
@@ -42,11 +42,19 @@ impl FromStr for Arm {
         };
         let (mut parallel, mut window) = (None, None);
         let (name, kernel) = match text.split_once('=') {
-            Some(("window", value)) => {
-                (parallel, window) = (Some(true), Some(value.parse()?));
+            Some(("window", _)) => {
+                (parallel, window) = mode_of(text)?;
                 (text, Kernel::Patched)
             }
             Some((name, path)) if is_name(name) && !path.is_empty() => {
+                let (path, mode) = match path.rsplit_once(':') {
+                    Some((front, mode)) if !mode.contains('/') => (front, mode),
+                    _ => (path, ""),
+                };
+                if path.is_empty() {
+                    return Err(format!("`{text}` names no path before the colon"));
+                }
+                (parallel, window) = mode_of(mode)?;
                 (name, Kernel::Path(Utf8PathBuf::from(path)))
             }
             Some(_) => {
@@ -55,7 +63,7 @@ impl FromStr for Arm {
             None => {
                 let kernel = match text {
                     "p0" | "p1" => {
-                        parallel = Some(text == "p1");
+                        (parallel, window) = mode_of(text)?;
                         Kernel::Patched
                     }
                     "base" => Kernel::Base,
@@ -76,6 +84,19 @@ impl FromStr for Arm {
             None => name.to_owned(),
         };
         Ok(Self { name, kernel, preset, parallel, window })
+    }
+}
+
+/// What `cpuhp.parallel=` and `cpuhp.window=` are to be for `p0`, `p1`, `window=W`, or nothing.
+fn mode_of(text: &str) -> Result<(Option<bool>, Option<Window>), String> {
+    match text {
+        "" => Ok((None, None)),
+        "p0" => Ok((Some(false), None)),
+        "p1" => Ok((Some(true), None)),
+        _ => match text.strip_prefix("window=") {
+            Some(window) => Ok((Some(true), Some(window.parse()?))),
+            None => Err(format!("`{text}` after a path is none of p0, p1 and window=W")),
+        },
     }
 }
 
@@ -135,7 +156,13 @@ mod tests {
             "mine=../linux",
             "old=/boot/a@b/Image",
             "old=/src/linux@guest",
+            "serial=../linux:p0",
+            "wide=/k/Image:window=all",
+            "four=../linux:window=4@guest",
             "window=0",
+            "wide=/k/Image:window=0",
+            "x=/k:2/Image",
+            "x=:p1",
             "p2",
             "p1@",
             "=x",
@@ -154,7 +181,13 @@ mod tests {
         mine: ../linux - []
         old: /boot/a@b/Image - []
         old@guest: /src/linux guest []
+        serial: ../linux - [cpuhp.parallel=0]
+        wide: /k/Image - [cpuhp.parallel=1 cpuhp.window=all]
+        four@guest: ../linux guest [cpuhp.parallel=1 cpuhp.window=4]
         `0` is neither auto, all nor a number above 0
+        `0` is neither auto, all nor a number above 0
+        x: /k:2/Image - []
+        `x=:p1` names no path before the colon
         `p2` is none of pristine, base, patched, p0, p1, window=W and NAME=PATH
         `p1@` names no preset after the @
         `=x` is neither window=W nor NAME=PATH

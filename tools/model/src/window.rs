@@ -478,9 +478,9 @@ impl<'a> World<'a> {
     }
 
     fn has_failed(&self, index: usize) -> bool {
-        self.machine.fails.is_some_and(|(fails, after)| {
-            fails == index && self.age(index) >= after as f64
-        })
+        self.machine
+            .fails
+            .is_some_and(|(fails, after)| fails == index && self.age(index) >= after as f64)
     }
 
     fn kick(&mut self, index: usize) {

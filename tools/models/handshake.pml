@@ -39,7 +39,6 @@ bool released;				/* ... and SYNC_RELEASED in the same word */
 mtype:status status = SUCCESS;		/* secondary_data.status */
 mtype:status early = SUCCESS;		/* __early_cpu_boot_status[cpu] */
 bool note;				/* secondary_data.misfit is filled in */
-bool kicked;				/* secondary_data.kicked */
 bool event;				/* the AP's event register */
 
 /* The world */
@@ -169,7 +168,6 @@ go:
 	:: skip
 	fi;
 #endif
-	kicked = false;
 	sync = ONLINE;
 gone:
 	skip
@@ -181,7 +179,7 @@ gone:
 
 proctype control() {
 	mtype:sync old;
-	bool present = true, refused, revoked;
+	bool kicked, present = true, refused, revoked;
 	byte ticks;
 
 attempts:
@@ -200,7 +198,14 @@ attempts:
 #ifdef STALE_ALIVE
 			:: old == ALIVE -> break
 #endif
-			:: sync == old -> sync = KICKED; break
+			:: sync == old ->
+				sync = KICKED;
+				/* Its turn may be now or later */
+				if
+				:: released = true; waiting = true
+				:: skip
+				fi;
+				break
 			:: else -> old = sync
 			fi
 		   }
@@ -215,7 +220,7 @@ attempts:
 #ifdef TWO_REPORTS
 				goto wait
 #else
-				goto over
+				goto refuse
 #endif
 			:: else
 			fi;
@@ -240,7 +245,7 @@ attempts:
 			fi
 		};
 		if
-		:: refused -> reports++; goto over
+		:: refused -> reports++; goto refuse
 		:: else -> kicked = true
 		fi;
 
@@ -250,7 +255,9 @@ wait:
 			waiting = true;
 			if
 			:: sync == ALIVE -> sync = SHOULD_ONLINE; taken(); goto alive
-			:: else -> assert(sync == KICKED || sync == ARRIVED); released = true
+			:: sync == KICKED || sync == ARRIVED -> released = true
+			/* Released with its kick */
+			:: else -> assert(let_go)
 			fi
 		};
 		/* cpuhp_wait_for_released() */
@@ -310,6 +317,11 @@ revoke:
 		:: status == STUCK -> assert(note)
 		:: else
 		fi;
+		goto over;
+refuse:
+		/* Nobody can have made use of a release with this kick */
+		atomic { released = false; waiting = false };
+		assert(!let_go);
 over:
 		assert(reports == 1);
 		goto attempts;
@@ -318,7 +330,8 @@ alive:
 		/* No time limit */
 		sync == ONLINE;
 online:
-		assert(reports == 0 && !kicked);
+		kicked = false;
+		assert(reports == 0);
 		break
 	od
 }

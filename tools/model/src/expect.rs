@@ -275,8 +275,7 @@ impl Situation<'_> {
             return Kexec::Refused;
         }
         // The base kernel only counts them and does not take one back.
-        let is_forgiven =
-            |cpu: &u32| self.kernel == Kernel::Patched && brought_up.contains(cpu);
+        let is_forgiven = |cpu: &u32| self.kernel == Kernel::Patched && brought_up.contains(cpu);
         let mut result = Kexec::CarriedOut;
         for cpu in (1..self.cpus).filter(|cpu| !is_forgiven(cpu)) {
             let Fate::Outcomes(outcomes) = self.fate(cpu) else { continue };
@@ -407,10 +406,12 @@ pub fn judge_kexec(expected: Kexec, seen: &KexecSeen<'_>) -> Vec<String> {
             if !restarted {
                 let said = said.trim();
                 let said = if said.is_empty() { "nothing" } else { said };
-                wrong.push(format!("kexec was not carried out; the program that loads said: {said}"));
+                wrong.push(format!(
+                    "kexec was not carried out; the program that loads said: {said}"
+                ));
             }
             if log.contains(KEXEC_REFUSED) {
-                wrong.push(format!("the log says `{KEXEC_REFUSED}`, though none is"));
+                wrong.push(format!("the log says `{KEXEC_REFUSED}`, though no CPU is"));
             }
         }
         Kexec::Refused => {
@@ -593,7 +594,25 @@ mod tests {
             let [found, of_base] = [patched, base].map(|situation| situation.kexec(&[]));
             text += &format!("{}: {found:?} | {of_base:?}\n", kinds.join(" "));
         }
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        : CarriedOut | CarriedOut
+        never: Refused | Refused
+        late,arg=100: CarriedOut | CarriedOut
+        late,arg=9000: Undecided | Undecided
+        late,arg=45000: Refused | Refused
+        ctx-garbage: CarriedOut | CarriedOut
+        on-error,arg=-2: CarriedOut | CarriedOut
+        on-error,arg=-4: Undecided | CarriedOut
+        on-block,arg=5: CarriedOut | CarriedOut
+        no-52bit-va: Refused | Refused
+        no-granule: Refused | Refused
+        die-early: CarriedOut | CarriedOut
+        panic: Undecided | Undecided
+        die-early ctx-zero on-error,arg=-3: CarriedOut | CarriedOut
+        die-early never: Refused | Refused
+        on-error,arg=-4 never: Refused | Refused
+        no-granule panic: Undecided | Undecided
+        ");
         assert_eq!(situation(&table, &[]).kexec(&[]), Kexec::Refused);
         assert_eq!(Situation { cpus: 1, ..situation(&table, &[]) }.kexec(&[]), Kexec::CarriedOut);
         let late = faults(&["cpu=1,kind=late,arg=45000", "cpu=2,kind=late,arg=45000"]);
@@ -614,7 +633,13 @@ mod tests {
         assert_eq!(judge_kexec(Kexec::Refused, &refused), [""; 0]);
         let mut wrong = judge_kexec(Kexec::CarriedOut, &refused);
         wrong.extend(judge_kexec(Kexec::Refused, &carried_out));
-        insta::assert_snapshot!(wrong.join("\n"), @"");
+        insta::assert_snapshot!(wrong.join("\n"), @r"
+        kexec was not carried out; the program that loads said: kexec_load failed: Device or resource busy
+        the log says `Can't kexec: CPUs are stuck in the kernel.`, though no CPU is
+        kexec was carried out with a CPU that may run the old kernel
+        kexec was not refused with `Device or resource busy`
+        the log does not say `Can't kexec: CPUs are stuck in the kernel.`
+        ");
     }
 
     #[test]

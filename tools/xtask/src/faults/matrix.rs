@@ -101,7 +101,7 @@ const ALREADY_ON: i32 = -4;
 pub fn cases() -> Vec<Case> {
     let fault = |cpu: u32, kind| Fault { cpu, kind };
     let mut cases = Vec::new();
-    for firmware in ["none", "fast", "hip12", "blocking", "jitter", "spin-table"] {
+    for firmware in ["none", "fast", "hip12", "board32", "blocking", "jitter", "spin-table"] {
         let case = Case::new(format!("firmware {firmware}"), Vec::new());
         cases.push(Case { firmware, ..case });
     }
@@ -250,6 +250,17 @@ mod tests {
         assert_eq!(names.len(), cases.len());
         for case in &cases {
             check(&case.faults, case.cpus, &Profile::none()).unwrap();
+        }
+    }
+
+    #[test]
+    fn every_profile_of_ours_is_there() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../firmware-profiles");
+        let cases = cases();
+        for file in camino::Utf8Path::new(folder).read_dir_utf8().unwrap() {
+            let file = file.unwrap();
+            let name = file.path().file_stem().unwrap();
+            assert!(cases.iter().any(|case| case.firmware == name), "{name}");
         }
     }
 

@@ -110,7 +110,8 @@ fn boot(
 ) -> Result<(Run, Vec<String>, BootOutcome)> {
     let kernel = arm.kernel.expected();
     let profile = firmware::find(context, case.firmware)?;
-    let mut request = BootRequest::new(arm.kernel.to_string(), means.built.image.clone(), case.cpus);
+    let mut request =
+        BootRequest::new(arm.kernel.to_string(), means.built.image.clone(), case.cpus);
     request.module.clone_from(&means.built.module);
     request.parallel = arm.parallel;
     request.firmware = Some(profile.clone());
@@ -171,7 +172,9 @@ fn add_steps(
         match *after {
             After::Online(cpu) => request.steps.push(Action::Online { cpu }.into()),
             After::OffAndOn(cpu) => {
-                request.steps.extend([Action::Offline { cpu }, Action::Online { cpu }].map(Step::from));
+                request
+                    .steps
+                    .extend([Action::Offline { cpu }, Action::Online { cpu }].map(Step::from));
             }
             After::Kexec => {
                 // As the other kernel ends, so does this one without a chance to read anything.

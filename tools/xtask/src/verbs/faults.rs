@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
+use bringup_model::profile::Profile;
 use bringup_model::results::{Manifest, Results, Run};
 use bringup_model::verdict::{self, Status, Verdict};
 use camino::Utf8PathBuf;
@@ -244,18 +245,19 @@ fn entry(finding: &Finding, run: Option<usize>) -> Entry<'_> {
 
 /// What a case is made of.
 fn described(case: &Case) -> String {
-    let mut text = String::new();
-    for fault in &case.faults {
-        let _ = write!(text, " --fault {fault}");
+    let mut words = Vec::new();
+    if case.firmware != Profile::none().name {
+        words.push(format!("--firmware {}", case.firmware));
     }
-    for after in &case.after {
-        let _ = match after {
-            After::Online(cpu) => write!(text, "; CPU {cpu} up"),
-            After::OffAndOn(cpu) => write!(text, "; CPU {cpu} off and on"),
-            After::Kexec => write!(text, "; kexec"),
-        };
-    }
-    if text.is_empty() { text } else { format!(":{text}") }
+    words.extend(case.faults.iter().map(|fault| format!("--fault {fault}")));
+    let mut parts = vec![words.join(" ")];
+    parts.extend(case.after.iter().map(|after| match after {
+        After::Online(cpu) => format!("CPU {cpu} up"),
+        After::OffAndOn(cpu) => format!("CPU {cpu} off and on"),
+        After::Kexec => "kexec".to_owned(),
+    }));
+    parts.retain(|part| !part.is_empty());
+    if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", then ")) }
 }
 
 /// The line of a case, and below it why it failed.
@@ -297,4 +299,31 @@ fn table(arms: &[Arm], findings: &[Finding]) -> String {
         table.add_row(std::iter::once(name).chain(arms.iter().map(cell)));
     }
     format!("{table}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_is_described_by_what_happens_in_it() {
+        let of = |name: &str| {
+            let case = matrix::cases().into_iter().find(|case| case.name == name).unwrap();
+            format!("{name}{}", described(&case))
+        };
+        let names = [
+            "firmware none",
+            "firmware hip12",
+            "never on one CPU",
+            "kexec after a start by spin-table",
+            "kexec after a CPU that was late and brought up",
+        ];
+        insta::assert_snapshot!(names.map(of).join("\n"), @r"
+        firmware none
+        firmware hip12: --firmware hip12
+        never on one CPU: --fault cpu=2,kind=never
+        kexec after a start by spin-table: --firmware spin-table, then kexec
+        kexec after a CPU that was late and brought up: --fault cpu=3,kind=late,arg=45000, then CPU 3 up, then kexec
+        ");
+    }
 }

@@ -51,8 +51,7 @@ mod tests {
             .to_vec();
         request.parallel = Some(true);
         add(&mut request, "/root.cpio".into(), Expect::Success, Vec::new());
-        let steps: Vec<String> =
-            request.steps.iter().map(|step| step.action.to_string()).collect();
+        let steps: Vec<String> = request.steps.iter().map(|step| step.action.to_string()).collect();
         insta::assert_snapshot!(steps.join("\n"), @r"
         run /bin/kexec --load /second-image --initrd=/second-initrd --command-line=console=ttyAMA0 panic=-1 oops=panic log_buf_len=256K cpuhp.parallel=1
         run /bin/kexec --exec

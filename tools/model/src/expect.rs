@@ -340,6 +340,10 @@ pub fn judge(situation: &Situation<'_>, run: &Run, log: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if let Some(failure) = &run.failure {
         wrong.push(format!("{}: {}", failure.kind, failure.detail));
+        if run.per_cpu.is_empty() {
+            // It did not get as far. All else would follow from that.
+            return wrong;
+        }
     }
     if run.per_cpu.len() != situation.cpus as usize {
         let found = run.per_cpu.len();
@@ -715,6 +719,8 @@ mod tests {
         let failed = run.clone().with_failure(failure);
         texts.extend(judge(&panicking, &failed, "Kernel panic - not syncing: CPU20 x\n"));
         texts.extend(judge(&situation(&none, &[]), &failed, &log));
+        let without = Run { per_cpu: Vec::new(), ..failed.clone() };
+        texts.extend(judge(&situation(&none, &[]), &without, ""));
         insta::assert_snapshot!(texts.join("\n"), @r"
         CPU 1 is online instead of never-arrived
         the log does not say why CPU 1 has not come up
@@ -727,6 +733,7 @@ mod tests {
         the bring-up took 0.020 s, less than its latencies: 0.086 s
         the kernel was to panic, but the boot: went well
         the panic names none of the CPUs that cause it
+        panic: x
         panic: x
         ");
         assert_eq!(judge(&panicking, &failed, "Kernel panic - not syncing: CPU2 x\n"), [""; 0]);

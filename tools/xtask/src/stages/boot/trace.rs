@@ -32,11 +32,11 @@ pub fn read(bytes: &[u8]) -> (Vec<Record>, String) {
     (records, text)
 }
 
-/// The records of the first kernel, and those of a second one that it has started. A kernel begins
-/// with the question for PSCI's version.
+/// The records of the first kernel, and those of a second one that it has started. Each asks once,
+/// when it finds PSCI, whether there is a trusted OS; the question for the version comes again later.
 pub fn of_kernels(records: &[Record]) -> (&[Record], &[Record]) {
     let begins =
-        |record: &Record| record.kind == Kind::Call && record.function == psci::PSCI_VERSION;
+        |record: &Record| record.kind == Kind::Call && record.function == psci::MIGRATE_INFO_TYPE;
     let second = (0..records.len()).filter(|&at| begins(&records[at])).nth(1);
     records.split_at(second.unwrap_or(records.len()))
 }
@@ -97,11 +97,11 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_begins_with_psci_s_version() {
+    fn a_kernel_asks_once_for_a_trusted_os() {
         let call = |function| record(Kind::Call, function);
-        let [version, on] = [psci::PSCI_VERSION, psci::CPU_ON_64].map(call);
+        let [asks, on] = [psci::MIGRATE_INFO_TYPE, psci::CPU_ON_64].map(call);
         let start = record(Kind::Start, 0);
-        let records = [start, version, on, version, on, on];
+        let records = [start, asks, on, asks, on, on];
         assert_eq!(of_kernels(&records), records.split_at(3));
         assert_eq!(of_kernels(&records[..3]), (&records[..3], &[][..]));
     }

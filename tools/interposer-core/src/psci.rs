@@ -12,6 +12,8 @@ pub const ON_PENDING: i64 = -5;
 /// What `AFFINITY_INFO` says of a CPU that is on its way.
 pub const AFFINITY_ON_PENDING: i64 = 2;
 
+/// Asks whether there is a trusted OS that can move between CPUs.
+pub const MIGRATE_INFO_TYPE: u32 = 0x8400_0006;
 /// `CPU_ON` with 64-bit arguments.
 pub const CPU_ON_64: u32 = 0xc400_0003;
 

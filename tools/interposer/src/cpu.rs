@@ -143,8 +143,11 @@ fn prepare() {
         write!("S3_4_C1_C2_6", 0x1ff | 1 << 30 | 1 << 31);
     }
     if field(mmfr1, 40) != 0 {
-        // HCRX: memory copies, TCR2, SCTLR2, guarded control stacks.
-        write!("S3_4_C1_C2_2", 1 << 11 | 1 << 14 | 1 << 15 | 1 << 22);
+        // HCRX: 64-byte loads and stores (0 to 2), memory copies (11), TCR2 (14), SCTLR2 (15),
+        // 128-bit system registers (17), guarded control stacks (22), FPMR (23), PACM (24), masks
+        // of control registers (26). Bits of features that are not there are reserved, and zero.
+        let enabled = 7 | 1 << 11 | 3 << 14 | 1 << 17 | 7 << 22 | 1 << 26;
+        write!("S3_4_C1_C2_2", enabled);
     }
     if field(mmfr0, 56) != 0 {
         // Fine-grained traps: none, which is a one for the younger of them.
@@ -154,6 +157,14 @@ fn prepare() {
         write!("S3_4_C1_C1_6", 7 << 57 | 3 << 55);
         write!("S3_4_C3_C1_4", 7 << 59 | 1 << 62);
         write!("S3_4_C3_C1_5", 7 << 59 | 1 << 62);
+    }
+    if field(mmfr0, 56) > 1 {
+        // The second set of them.
+        write!("S3_4_C3_C1_0", (1 << 25) - 1);
+        write!("S3_4_C3_C1_1", (1 << 25) - 1);
+        write!("S3_4_C3_C1_2", (1 << 15) - 1);
+        write!("S3_4_C3_C1_3", (1 << 15) - 1);
+        write!("S3_4_C3_C1_7", 1 << 1);
     }
     // The identity of the CPU is the real one.
     write!("vpidr_el2", read!("midr_el1"));

@@ -109,6 +109,46 @@ impl std::fmt::Display for Fate {
     }
 }
 
+/// What becomes of an attempt to start another kernel by kexec, once all CPUs have come that come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kexec {
+    /// The other kernel runs.
+    CarriedOut,
+    /// The kernel does not even load it.
+    Refused,
+    /// The faults allow either, or leave no kernel to do it.
+    Undecided,
+}
+
+/// What was seen of an attempt to start another kernel.
+#[derive(Debug, Clone, Copy)]
+pub struct KexecSeen<'a> {
+    /// The output of the program that loads it.
+    pub said: &'a str,
+    /// The log of the kernel that was to be left.
+    pub log: &'a str,
+    /// The other kernel has got as far as to say so.
+    pub restarted: bool,
+}
+
+/// What the kernel says when it refuses to load another one, and what the program makes of that.
+const KEXEC_REFUSED: &str = "Can't kexec: CPUs are stuck in the kernel.";
+const BUSY: &str = "Device or resource busy";
+
+/// Whether a CPU of this outcome is in the kernel's text, or may get there at any time: another
+/// kernel must not take its place then.
+fn may_run_kernel_text(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Boot
+        | Outcome::Online
+        | Outcome::Offline
+        | Outcome::NotKicked
+        | Outcome::KickError(_)
+        | Outcome::Died(_) => false,
+        Outcome::NeverArrived | Outcome::Late | Outcome::Parked(_) | Outcome::Other(_) => true,
+    }
+}
+
 /// How a CPU's latency lies to the time that the kernel waits. Where it is near the limit, what the
 /// kernel had to do before decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,6 +264,31 @@ impl Situation<'_> {
         (1..self.cpus).any(|cpu| self.fate(cpu) == Fate::Panic)
     }
 
+    /// Whether another kernel can be started from this one, in which the CPUs `brought_up` were
+    /// given up at boot and came up later.
+    pub fn kexec(&self, brought_up: &[u32]) -> Kexec {
+        if self.panics() {
+            return Kexec::Undecided;
+        }
+        // What has no way to take a CPU off cannot leave it to another kernel.
+        if self.profile.enable_method == EnableMethod::SpinTable && self.cpus > 1 {
+            return Kexec::Refused;
+        }
+        // The base kernel only counts them and does not take one back.
+        let is_forgiven = |cpu: &u32| self.kernel == Kernel::Patched && brought_up.contains(cpu);
+        let mut result = Kexec::CarriedOut;
+        for cpu in (1..self.cpus).filter(|cpu| !is_forgiven(cpu)) {
+            let Fate::Outcomes(outcomes) = self.fate(cpu) else { continue };
+            if outcomes.iter().all(may_run_kernel_text) {
+                return Kexec::Refused;
+            }
+            if outcomes.iter().any(may_run_kernel_text) {
+                result = Kexec::Undecided;
+            }
+        }
+        result
+    }
+
     /// The least and the most time that the bring-up may take, in nanoseconds. `exact` says that the
     /// clock counts instructions, so that the host's load does not matter.
     pub fn duration_ns(&self, exact: bool) -> (u64, u64) {
@@ -275,6 +340,10 @@ pub fn judge(situation: &Situation<'_>, run: &Run, log: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if let Some(failure) = &run.failure {
         wrong.push(format!("{}: {}", failure.kind, failure.detail));
+        if run.per_cpu.is_empty() {
+            // It did not get as far. All else would follow from that.
+            return wrong;
+        }
     }
     if run.per_cpu.len() != situation.cpus as usize {
         let found = run.per_cpu.len();
@@ -327,6 +396,39 @@ pub fn judge(situation: &Situation<'_>, run: &Run, log: &str) -> Vec<String> {
             seconds(most)
         )),
         Some(_) => {}
+    }
+    wrong
+}
+
+/// What is wrong with an attempt to start another kernel; empty if nothing is.
+pub fn judge_kexec(expected: Kexec, seen: &KexecSeen<'_>) -> Vec<String> {
+    let KexecSeen { said, log, restarted } = *seen;
+    let mut wrong = Vec::new();
+    match expected {
+        Kexec::Undecided => {}
+        Kexec::CarriedOut => {
+            if !restarted {
+                let said = said.trim();
+                let said = if said.is_empty() { "nothing" } else { said };
+                wrong.push(format!(
+                    "kexec was not carried out; the program that loads said: {said}"
+                ));
+            }
+            if log.contains(KEXEC_REFUSED) {
+                wrong.push(format!("the log says `{KEXEC_REFUSED}`, though no CPU is"));
+            }
+        }
+        Kexec::Refused => {
+            if restarted {
+                wrong.push("kexec was carried out with a CPU that may run the old kernel".into());
+            }
+            if !said.contains(BUSY) {
+                wrong.push(format!("kexec was not refused with `{BUSY}`"));
+            }
+            if !log.contains(KEXEC_REFUSED) {
+                wrong.push(format!("the log does not say `{KEXEC_REFUSED}`"));
+            }
+        }
     }
     wrong
 }
@@ -464,6 +566,87 @@ mod tests {
     }
 
     #[test]
+    fn another_kernel_starts_where_no_cpu_can_be_in_this_one() {
+        let none = Profile::none();
+        let table = Profile { enable_method: EnableMethod::SpinTable, ..Profile::none() };
+        let mut text = String::new();
+        for kinds in [
+            &[][..],
+            &["never"],
+            &["late,arg=100"],
+            &["late,arg=9000"],
+            &["late,arg=45000"],
+            &["ctx-garbage"],
+            &["on-error,arg=-2"],
+            &["on-error,arg=-4"],
+            &["on-block,arg=5"],
+            &["no-52bit-va"],
+            &["no-granule"],
+            &["die-early"],
+            &["panic"],
+            &["die-early", "ctx-zero", "on-error,arg=-3"],
+            &["die-early", "never"],
+            &["on-error,arg=-4", "never"],
+            &["no-granule", "panic"],
+        ] {
+            let faults: Vec<Fault> = (1..)
+                .zip(kinds)
+                .map(|(cpu, kind)| format!("cpu={cpu},kind={kind}").parse().unwrap())
+                .collect();
+            let patched = situation(&none, &faults);
+            let base = Situation { kernel: Kernel::Base, parallel: false, ..patched };
+            let [found, of_base] = [patched, base].map(|situation| situation.kexec(&[]));
+            text += &format!("{}: {found:?} | {of_base:?}\n", kinds.join(" "));
+        }
+        insta::assert_snapshot!(text, @r"
+        : CarriedOut | CarriedOut
+        never: Refused | Refused
+        late,arg=100: CarriedOut | CarriedOut
+        late,arg=9000: Undecided | Undecided
+        late,arg=45000: Refused | Refused
+        ctx-garbage: CarriedOut | CarriedOut
+        on-error,arg=-2: CarriedOut | CarriedOut
+        on-error,arg=-4: Undecided | CarriedOut
+        on-block,arg=5: CarriedOut | CarriedOut
+        no-52bit-va: Refused | Refused
+        no-granule: Refused | Refused
+        die-early: CarriedOut | CarriedOut
+        panic: Undecided | Undecided
+        die-early ctx-zero on-error,arg=-3: CarriedOut | CarriedOut
+        die-early never: Refused | Refused
+        on-error,arg=-4 never: Refused | Refused
+        no-granule panic: Undecided | Undecided
+        ");
+        assert_eq!(situation(&table, &[]).kexec(&[]), Kexec::Refused);
+        assert_eq!(Situation { cpus: 1, ..situation(&table, &[]) }.kexec(&[]), Kexec::CarriedOut);
+        let late = faults(&["cpu=1,kind=late,arg=45000", "cpu=2,kind=late,arg=45000"]);
+        let patched = situation(&none, &late);
+        assert_eq!(patched.kexec(&[1]), Kexec::Refused);
+        assert_eq!(patched.kexec(&[1, 2]), Kexec::CarriedOut);
+        let base = Situation { kernel: Kernel::Base, ..patched };
+        assert_eq!(base.kexec(&[1, 2]), Kexec::Refused);
+    }
+
+    #[test]
+    fn an_attempt_to_start_another_kernel_is_judged() {
+        let log = format!("x\n{KEXEC_REFUSED}\n");
+        let said = format!("kexec_load failed: {BUSY}\n");
+        let carried_out = KexecSeen { said: "", log: "x\n", restarted: true };
+        let refused = KexecSeen { said: &said, log: &log, restarted: false };
+        assert_eq!(judge_kexec(Kexec::CarriedOut, &carried_out), [""; 0]);
+        assert_eq!(judge_kexec(Kexec::Refused, &refused), [""; 0]);
+        let mut wrong = judge_kexec(Kexec::CarriedOut, &refused);
+        wrong.extend(judge_kexec(Kexec::Refused, &carried_out));
+        insta::assert_snapshot!(wrong.join("\n"), @r"
+        kexec was not carried out; the program that loads said: kexec_load failed: Device or resource busy
+        the log says `Can't kexec: CPUs are stuck in the kernel.`, though no CPU is
+        kexec was carried out with a CPU that may run the old kernel
+        kexec was not refused with `Device or resource busy`
+        the log does not say `Can't kexec: CPUs are stuck in the kernel.`
+        ");
+    }
+
+    #[test]
     fn waits_are_shared_where_cpus_start_in_parallel() {
         let text = "description = \"\"\nlatency_ms = { min = 10, max = 20 }\nblock_ms = 1\n";
         let profile = Profile::parse("x", text).unwrap();
@@ -536,6 +719,8 @@ mod tests {
         let failed = run.clone().with_failure(failure);
         texts.extend(judge(&panicking, &failed, "Kernel panic - not syncing: CPU20 x\n"));
         texts.extend(judge(&situation(&none, &[]), &failed, &log));
+        let without = Run { per_cpu: Vec::new(), ..failed.clone() };
+        texts.extend(judge(&situation(&none, &[]), &without, ""));
         insta::assert_snapshot!(texts.join("\n"), @r"
         CPU 1 is online instead of never-arrived
         the log does not say why CPU 1 has not come up
@@ -548,6 +733,7 @@ mod tests {
         the bring-up took 0.020 s, less than its latencies: 0.086 s
         the kernel was to panic, but the boot: went well
         the panic names none of the CPUs that cause it
+        panic: x
         panic: x
         ");
         assert_eq!(judge(&panicking, &failed, "Kernel panic - not syncing: CPU2 x\n"), [""; 0]);

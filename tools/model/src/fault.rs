@@ -248,6 +248,11 @@ pub fn of(faults: &[Fault], cpu: u32) -> impl Iterator<Item = Kind> {
     faults.iter().filter(move |fault| fault.cpu == cpu).map(|fault| fault.kind)
 }
 
+/// The firmware's faults, without those that the kernel injects itself.
+pub fn of_firmware(faults: &[Fault]) -> Vec<Fault> {
+    faults.iter().copied().filter(|fault| !fault.kind.is_injected_by_kernel()).collect()
+}
+
 /// The kernel parameter that injects those faults that the kernel injects itself.
 pub fn kernel_parameter(faults: &[Fault]) -> Option<String> {
     let injected: Vec<String> = faults
@@ -363,6 +368,7 @@ mod tests {
         let all = faults(&["cpu=1,kind=never", "cpu=2,kind=panic", "cpu=5,kind=no-granule"]);
         assert_eq!(kernel_parameter(&all).as_deref(), Some("cpuhp.fault=2:panic,5:no-granule"));
         assert_eq!(kernel_parameter(&all[..1]), None);
+        assert_eq!(of_firmware(&all), all[..1]);
     }
 
     proptest! {

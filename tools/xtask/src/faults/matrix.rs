@@ -27,15 +27,15 @@ pub fn arms() -> [Arm; 3] {
     ]
 }
 
-/// What is done once the machine is up.
+/// Something that is done once the machine is up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
-    /// Nothing.
-    Nothing,
     /// This CPU, which was given up at boot, is brought up through sysfs.
     Online(u32),
     /// This CPU, which is up, goes off and comes back.
     OffAndOn(u32),
+    /// Another kernel is started by kexec, if this one allows that. Nothing can follow.
+    Kexec,
 }
 
 /// A boot, whatever the arm.
@@ -49,18 +49,18 @@ pub struct Case {
     pub firmware: &'static str,
     /// What goes wrong.
     pub faults: Vec<Fault>,
-    /// What follows.
-    pub after: After,
+    /// What follows, in this order.
+    pub after: Vec<After>,
 }
 
 impl Case {
     fn new(name: impl Into<String>, faults: Vec<Fault>) -> Self {
         let name = name.into();
-        Self { name, cpus: CPUS, firmware: "none", faults, after: After::Nothing }
+        Self { name, cpus: CPUS, firmware: "none", faults, after: Vec::new() }
     }
 
-    fn after(self, after: After) -> Self {
-        Self { after, ..self }
+    fn after(self, after: &[After]) -> Self {
+        Self { after: after.to_vec(), ..self }
     }
 
     /// Whether instructions can be counted. A kernel that waits for a lost CPU executes so many of
@@ -78,6 +78,20 @@ impl Case {
     pub fn needs_injection(&self) -> bool {
         self.faults.iter().any(|fault| fault.kind.is_injected_by_kernel())
     }
+
+    /// Whether another kernel is to be started.
+    pub fn needs_kexec(&self) -> bool {
+        self.after.contains(&After::Kexec)
+    }
+
+    /// The CPUs that are brought up after they were given up.
+    pub fn brought_up(&self) -> Vec<u32> {
+        let cpu = |after: &After| match after {
+            After::Online(cpu) => Some(*cpu),
+            After::OffAndOn(_) | After::Kexec => None,
+        };
+        self.after.iter().filter_map(cpu).collect()
+    }
 }
 
 const CPUS: u32 = 8;
@@ -87,7 +101,7 @@ const ALREADY_ON: i32 = -4;
 pub fn cases() -> Vec<Case> {
     let fault = |cpu: u32, kind| Fault { cpu, kind };
     let mut cases = Vec::new();
-    for firmware in ["none", "fast", "hip12", "blocking", "jitter", "spin-table"] {
+    for firmware in ["none", "fast", "hip12", "board32", "blocking", "jitter", "spin-table"] {
         let case = Case::new(format!("firmware {firmware}"), Vec::new());
         cases.push(Case { firmware, ..case });
     }
@@ -140,26 +154,72 @@ pub fn cases() -> Vec<Case> {
     cases.push(Case::new("every secondary CPU refused", all(Kind::OnError(-2))));
     cases.push(
         Case::new("late, then brought up through sysfs", vec![fault(3, Kind::Late(45_000))])
-            .after(After::Online(3)),
+            .after(&[After::Online(3)]),
     );
     cases.push(
         Case::new(
             "two late, one brought up",
             vec![fault(3, Kind::Late(45_000)), fault(4, Kind::Late(45_000))],
         )
-        .after(After::Online(4)),
+        .after(&[After::Online(4)]),
     );
     cases.push(
         Case::new("hotplug beside a dead CPU", vec![fault(3, Kind::Never)])
-            .after(After::OffAndOn(2)),
+            .after(&[After::OffAndOn(2)]),
     );
     cases.push(
         Case::new("hotplug of a late CPU", vec![fault(3, Kind::Late(100))])
-            .after(After::OffAndOn(3)),
+            .after(&[After::OffAndOn(3)]),
     );
     cases.push(
         Case::new("hotplug of a CPU with a wrong context ID", vec![fault(3, Kind::CtxZero)])
-            .after(After::OffAndOn(3)),
+            .after(&[After::OffAndOn(3)]),
+    );
+    cases.extend(kexecs());
+    cases
+}
+
+/// Another kernel after faults: started where no CPU can be left in this one, refused elsewhere.
+fn kexecs() -> Vec<Case> {
+    let fault = |cpu: u32, kind| Fault { cpu, kind };
+    let kexec = |what: &str, faults| {
+        Case::new(format!("kexec after {what}"), faults).after(&[After::Kexec])
+    };
+    let mut cases = vec![
+        Case { firmware: "hip12", ..kexec("a start with firmware hip12", Vec::new()) },
+        Case { firmware: "spin-table", ..kexec("a start by spin-table", Vec::new()) },
+    ];
+    for kind in [
+        Kind::DieEarly,
+        Kind::OnError(-2),
+        Kind::CtxZero,
+        Kind::CtxGarbage,
+        Kind::Never,
+        Kind::Late(45_000),
+        Kind::No52BitVa,
+        Kind::NoGranule,
+    ] {
+        cases.push(kexec(&title(kind), vec![fault(2, kind)]));
+    }
+    cases.push(kexec(
+        "die-early, on-error and ctx-swap at once",
+        vec![fault(2, Kind::DieEarly), fault(5, Kind::OnError(-3)), fault(7, Kind::CtxSwap(6))],
+    ));
+    cases.push(kexec(
+        "late, on-block and ctx-zero at once",
+        vec![fault(1, Kind::Late(100)), fault(3, Kind::OnBlock(50)), fault(7, Kind::CtxZero)],
+    ));
+    cases.push(kexec(
+        "die-early and never at once",
+        vec![fault(2, Kind::DieEarly), fault(6, Kind::Never)],
+    ));
+    cases.push(
+        kexec("a CPU that was late and brought up", vec![fault(3, Kind::Late(45_000))])
+            .after(&[After::Online(3), After::Kexec]),
+    );
+    cases.push(
+        kexec("hotplug of a CPU with a wrong context ID", vec![fault(3, Kind::CtxZero)])
+            .after(&[After::OffAndOn(3), After::Kexec]),
     );
     cases
 }
@@ -191,6 +251,42 @@ mod tests {
         for case in &cases {
             check(&case.faults, case.cpus, &Profile::none()).unwrap();
         }
+    }
+
+    #[test]
+    fn every_profile_of_ours_is_there() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../firmware-profiles");
+        let cases = cases();
+        for file in camino::Utf8Path::new(folder).read_dir_utf8().unwrap() {
+            let file = file.unwrap();
+            let name = file.path().file_stem().unwrap();
+            assert!(cases.iter().any(|case| case.firmware == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn kexec_comes_last_and_is_decided() {
+        use bringup_model::expect::{Kernel, Kexec, Situation};
+        let mut found = BTreeSet::new();
+        for case in cases().iter().filter(|case| case.needs_kexec()) {
+            assert_eq!(case.after.last(), Some(&After::Kexec), "{}", case.name);
+            assert_eq!(case.after.iter().filter(|&after| *after == After::Kexec).count(), 1);
+            for kernel in [Kernel::Base, Kernel::Patched] {
+                let profile = if case.firmware == "spin-table" {
+                    let text = "description = \"\"\nenable_method = \"spin-table\"\n";
+                    Profile::parse("x", text).unwrap()
+                } else {
+                    Profile::none()
+                };
+                let Case { cpus, faults, .. } = case;
+                let situation =
+                    Situation { cpus: *cpus, kernel, profile: &profile, faults, parallel: true };
+                let expected = situation.kexec(&case.brought_up());
+                assert_ne!(expected, Kexec::Undecided, "{}", case.name);
+                found.insert(expected == Kexec::Refused);
+            }
+        }
+        assert_eq!(found.len(), 2);
     }
 
     #[test]

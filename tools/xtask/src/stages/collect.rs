@@ -92,6 +92,7 @@ mod tests {
             console: "text".to_owned(),
             files: BTreeMap::from([("dmesg".to_owned(), log.to_owned())]),
             steps: Vec::new(),
+            first: None,
             trace: Vec::new(),
             elapsed: Duration::from_secs(1),
             host_cpu: None,

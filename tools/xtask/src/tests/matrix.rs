@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use bringup_model::console;
 use camino::{Utf8Path, Utf8PathBuf};
-use guest_protocol::{Action, Job, Step};
+use guest_protocol::{Action, Expect, Job, Step};
 use xshell::cmd;
 
 use super::boots::require_online;
@@ -17,11 +17,9 @@ use super::judge::{self, Judgement};
 use super::{Ending, Runner};
 use crate::process::{self, End};
 use crate::stages::boot::accel::AccelRequest;
-use crate::stages::boot::guest::{
-    self, DEBUGFS_DIR, MODULE_NAME, MODULE_PATH, SECOND_IMAGE, SECOND_INITRD,
-};
+use crate::stages::boot::guest::{self, DEBUGFS_DIR, MODULE_NAME, MODULE_PATH, run_program};
 use crate::stages::boot::plan::{GuestFile, Jitter};
-use crate::stages::boot::{self, BootOutcome, BootRequest};
+use crate::stages::boot::{self, BootOutcome, BootRequest, kexec};
 use crate::stages::build::{self, Built};
 use crate::stages::lab::userland;
 use crate::stages::{self, Kernel, collect};
@@ -142,17 +140,6 @@ fn selftest(runner: &mut Runner<'_>) {
     }
 }
 
-fn run_program(name: &str, words: &[&str]) -> Step {
-    let (program, arguments) = words.split_first().unwrap_or((&"/bin/true", &[]));
-    Action::Run {
-        program: (*program).to_owned(),
-        arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
-        limit_ms: 300_000,
-        name: name.to_owned(),
-    }
-    .into()
-}
-
 /// What starts and stops CPUs besides.
 fn features(runner: &mut Runner<'_>) {
     let preset = "guest-features";
@@ -164,7 +151,7 @@ fn features(runner: &mut Runner<'_>) {
             &format!("kexec with {mode}"),
             preset,
             |request, _| {
-                kexec(request, parallel);
+                restart(request, parallel);
             },
             restarted,
         );
@@ -175,7 +162,7 @@ fn features(runner: &mut Runner<'_>) {
             preset,
             |request, _| {
                 request.steps.push(Action::Offline { cpu: 3 }.into());
-                kexec(request, parallel);
+                restart(request, parallel);
             },
             restarted,
         );
@@ -246,24 +233,19 @@ fn features(runner: &mut Runner<'_>) {
                      hibernation goes the same way";
         Ok(Ending::Skipped(needs.to_owned()))
     });
-    let name = "kexec after a CPU that failed";
-    runner.case(name, "", |_| Ok(Ending::Skipped("needs a boot with --fault".to_owned())));
 }
 
-/// Starts the same kernel again, which must bring all CPUs up.
-fn kexec(request: &mut BootRequest, parallel: bool) {
+/// Starts the same kernel again, which must bring all CPUs up. After CPUs that have failed,
+/// `cargo xtask faults` does this.
+fn restart(request: &mut BootRequest, parallel: bool) {
     request.parallel = Some(parallel);
-    // The image and its initramfs are in memory three times.
-    request.memory_mib = Some(1536);
-    let initrd = format!("--initrd={SECOND_INITRD}");
-    let load = ["/bin/kexec", "--load", SECOND_IMAGE, &initrd, "--reuse-cmdline"];
-    request.steps.push(run_program("kexec-load", &load));
-    request.steps.push(run_program("kexec-exec", &["/bin/kexec", "--exec"]));
-    request.second = Some(vec![
+    let root = request.root.clone().unwrap_or_default();
+    let steps = vec![
         Action::Offline { cpu: 1 }.into(),
         Action::Online { cpu: 1 }.into(),
         require_online("0-7"),
-    ]);
+    ];
+    kexec::add(request, root, Expect::Success, steps);
 }
 
 /// Both kernels must have said that they brought all CPUs up.

@@ -102,7 +102,7 @@ impl Boot {
             request.settle(self.kernel.expected());
         }
 
-        accel::choose(request.accel, request.icount, &accel::Host::probe())?;
+        accel::choose(request.accel, request.needs_tcg(), &accel::Host::probe())?;
 
         let kernel =
             stages::bootable(context, &self.kernel, self.module.as_deref(), self.preset())?;

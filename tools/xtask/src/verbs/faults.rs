@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
+use bringup_model::profile::Profile;
 use bringup_model::results::{Manifest, Results, Run};
 use bringup_model::verdict::{self, Status, Verdict};
 use camino::Utf8PathBuf;
@@ -13,11 +14,12 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::Failure;
-use crate::faults::matrix::{self, Arm, Case};
-use crate::faults::{self, Finding};
+use crate::faults::matrix::{self, After, Arm, Case};
+use crate::faults::{self, Finding, Means};
 use crate::output::VerdictFiles;
 use crate::progress::Progress;
 use crate::stages::build::Built;
+use crate::stages::lab::userland;
 use crate::stages::manifest::manifest;
 use crate::stages::{self, build};
 use crate::{host, output};
@@ -31,7 +33,7 @@ pub struct Faults {
     /// Only these arms
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "base,p0,p1")]
     arms: Vec<String>,
-    /// Only cases whose name contains this text
+    /// Only the case of this name, or those whose name contains this text
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// Show the cases and run none
@@ -74,7 +76,12 @@ impl Faults {
         let arms = self.arms()?;
         let mut cases = matrix::cases();
         if let Some(text) = &self.only {
-            cases.retain(|case| case.name.contains(text.as_str()));
+            // A whole name may be a part of others.
+            let is_name = cases.iter().any(|case| case.name == *text);
+            cases.retain(|case| match is_name {
+                true => case.name == *text,
+                false => case.name.contains(text.as_str()),
+            });
             if cases.is_empty() {
                 let text = format!("--only: no case has `{text}` in its name; --list shows them");
                 return Err(Failure::Usage(text).into());
@@ -93,19 +100,19 @@ impl Faults {
         // For the manifest: QEMU is the same in all.
         let mut outcome = None;
         for arm in &arms {
-            let plain = stages::prepare(context, &arm.kernel, "guest", build::LIMIT)?;
-            let injecting = injecting(context, arm, &plain, &cases)?;
+            let kernels = Kernels::prepare(context, arm, &cases)?;
             for case in &cases {
-                let built = match (case.needs_injection(), &injecting) {
-                    (false, _) => &plain,
-                    (true, Some(built)) => built,
-                    (true, None) => {
-                        findings.push(skipped(arm, case));
+                let means = match kernels.means(case) {
+                    Ok(means) => means,
+                    Err(needs) => {
+                        let finding = skipped(arm, case, needs);
+                        println!("{}", line(&finding));
+                        findings.push(finding);
                         continue;
                     }
                 };
                 let progress = Progress::on_terminal(format!("{}: {}", arm.name, case.name));
-                let mut finding = faults::run(context, arm, case, built, &folder);
+                let mut finding = faults::run(context, arm, case, means);
                 drop(progress);
                 outcome = outcome.or(finding.outcome.take());
                 // The consoles of all boots need not be kept.
@@ -113,7 +120,7 @@ impl Faults {
                 println!("{}", line(&finding));
                 findings.push(finding);
             }
-            last = Some(plain);
+            last = Some(kernels.plain);
         }
         let manifest = manifest(context, last.as_ref(), outcome.as_slice());
         self.write(&folder, manifest, &findings)?;
@@ -156,22 +163,64 @@ impl Faults {
     }
 }
 
-/// The kernel that injects faults into itself, if some case needs it and the arm can have it.
-fn injecting(context: &Context, arm: &Arm, plain: &Built, cases: &[Case]) -> Result<Option<Built>> {
-    let has_option = plain.configured.tree.kernel == stages::Kernel::Patched
-        && stages::configure::has_option(&plain.configured.tree, "ARM64_CPU_BRINGUP_FAULT");
-    if !has_option || !cases.iter().any(Case::needs_injection) {
-        return Ok(None);
-    }
-    stages::prepare(context, &arm.kernel, "guest-faults", build::LIMIT).map(Some)
+/// The kernels of an arm.
+struct Kernels {
+    plain: Built,
+    /// With more than every boot needs, if some case needs that.
+    special: Option<Built>,
+    /// Whether the special one can inject faults into itself.
+    injects: bool,
+    /// The archive with the program that starts another kernel; why there is none.
+    root: Result<Utf8PathBuf, String>,
 }
 
-fn skipped(arm: &Arm, case: &Case) -> Finding {
-    let reason = "needs a kernel with CONFIG_ARM64_CPU_BRINGUP_FAULT";
+impl Kernels {
+    fn prepare(context: &Context, arm: &Arm, cases: &[Case]) -> Result<Self> {
+        let plain = stages::prepare(context, &arm.kernel, "guest", build::LIMIT)?;
+        let injects = arm.kernel == stages::Kernel::Patched
+            && stages::configure::has_option(&plain.configured.tree, "ARM64_CPU_BRINGUP_FAULT");
+        let needs_kexec = cases.iter().any(Case::needs_kexec);
+        let root = if needs_kexec {
+            let root = userland::shell(context);
+            root.map_err(|error| format!("needs the program kexec for arm64: {error:#}"))
+        } else {
+            Err(String::new())
+        };
+        let is_special = |case: &Case| {
+            (case.needs_kexec() && root.is_ok() && (injects || !case.needs_injection()))
+                || (case.needs_injection() && injects)
+        };
+        let special = if cases.iter().any(is_special) {
+            Some(stages::prepare(context, &arm.kernel, "guest-faults", build::LIMIT)?)
+        } else {
+            None
+        };
+        Ok(Self { plain, special, injects, root })
+    }
+
+    /// What this case is run with, or what it needs that is not there.
+    fn means(&self, case: &Case) -> Result<Means<'_>, String> {
+        if case.needs_injection() && !self.injects {
+            return Err("needs a kernel with CONFIG_ARM64_CPU_BRINGUP_FAULT".to_owned());
+        }
+        if !case.needs_injection() && !case.needs_kexec() {
+            return Ok(Means { built: &self.plain, root: None });
+        }
+        let root = match &self.root {
+            Ok(root) => Some(root.as_path()),
+            Err(needs) if case.needs_kexec() => return Err(needs.clone()),
+            Err(_) => None,
+        };
+        let built = self.special.as_ref().ok_or("needs a kernel with kexec")?;
+        Ok(Means { built, root })
+    }
+}
+
+fn skipped(arm: &Arm, case: &Case, needs: String) -> Finding {
     Finding {
         arm: arm.name,
         case: case.clone(),
-        verdict: Verdict::skipped(format!("{}: {}", arm.name, case.name), reason),
+        verdict: Verdict::skipped(format!("{}: {}", arm.name, case.name), needs),
         wrong: Vec::new(),
         run: None,
         outcome: None,
@@ -196,11 +245,19 @@ fn entry(finding: &Finding, run: Option<usize>) -> Entry<'_> {
 
 /// What a case is made of.
 fn described(case: &Case) -> String {
-    let mut text = String::new();
-    for fault in &case.faults {
-        let _ = write!(text, " --fault {fault}");
+    let mut words = Vec::new();
+    if case.firmware != Profile::none().name {
+        words.push(format!("--firmware {}", case.firmware));
     }
-    if text.is_empty() { text } else { format!(":{text}") }
+    words.extend(case.faults.iter().map(|fault| format!("--fault {fault}")));
+    let mut parts = vec![words.join(" ")];
+    parts.extend(case.after.iter().map(|after| match after {
+        After::Online(cpu) => format!("CPU {cpu} up"),
+        After::OffAndOn(cpu) => format!("CPU {cpu} off and on"),
+        After::Kexec => "kexec".to_owned(),
+    }));
+    parts.retain(|part| !part.is_empty());
+    if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", then ")) }
 }
 
 /// The line of a case, and below it why it failed.
@@ -242,4 +299,31 @@ fn table(arms: &[Arm], findings: &[Finding]) -> String {
         table.add_row(std::iter::once(name).chain(arms.iter().map(cell)));
     }
     format!("{table}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_is_described_by_what_happens_in_it() {
+        let of = |name: &str| {
+            let case = matrix::cases().into_iter().find(|case| case.name == name).unwrap();
+            format!("{name}{}", described(&case))
+        };
+        let names = [
+            "firmware none",
+            "firmware hip12",
+            "never on one CPU",
+            "kexec after a start by spin-table",
+            "kexec after a CPU that was late and brought up",
+        ];
+        insta::assert_snapshot!(names.map(of).join("\n"), @r"
+        firmware none
+        firmware hip12: --firmware hip12
+        never on one CPU: --fault cpu=2,kind=never
+        kexec after a start by spin-table: --firmware spin-table, then kexec
+        kexec after a CPU that was late and brought up: --fault cpu=3,kind=late,arg=45000, then CPU 3 up, then kexec
+        ");
+    }
 }

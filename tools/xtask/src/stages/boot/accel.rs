@@ -82,14 +82,15 @@ impl Host {
 }
 
 /// Chooses; also says why it is not KVM when nobody forbade it, so that KVM is never silently absent.
+/// `needs_tcg` says that something was asked for that KVM does not have, such as icount.
 pub fn choose(
     request: AccelRequest,
-    icount: bool,
+    needs_tcg: bool,
     host: &Host,
 ) -> Result<(Accel, Option<String>), Failure> {
     match request {
         AccelRequest::Tcg => Ok((Accel::Tcg, None)),
-        AccelRequest::Auto if icount => Ok((Accel::Tcg, None)),
+        AccelRequest::Auto if needs_tcg => Ok((Accel::Tcg, None)),
         AccelRequest::Auto => Ok(match host.kvm_obstacle() {
             None => (Accel::Kvm, None),
             Some(why) => (Accel::Tcg, Some(why)),

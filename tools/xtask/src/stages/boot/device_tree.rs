@@ -69,14 +69,15 @@ pub fn read(blob: &[u8]) -> Result<Machine> {
     Ok(Machine { initrd, distributor, cpus })
 }
 
-/// The device tree with a spin-table for all CPUs but the first one; `release` is the address of the
-/// first CPU's release address, that of the next one lies eight bytes after it.
+/// The device tree with a spin-table for all CPUs; `release` is the address of the first CPU's
+/// release address, that of the next one lies eight bytes after it. The boot CPU has one as well:
+/// by its method the kernel tells whether it can take CPUs off.
 pub fn with_spin_table(blob: &[u8], release: u64) -> Result<Vec<u8>> {
     let tree = Fdt::new(blob).context("QEMU's device tree cannot be read")?;
     let mut tree = DeviceTree::from_fdt(&tree);
     let cpus = tree.find_node_mut("/cpus").context("the device tree has no /cpus")?;
     let nodes = cpus.children_mut().filter(|node| (**node).name_without_address() == "cpu");
-    for (node, address) in nodes.zip((release..).step_by(8)).skip(1) {
+    for (node, address) in nodes.zip((release..).step_by(8)) {
         node.remove_property("enable-method");
         for (name, value) in [
             ("enable-method", b"spin-table\0".as_slice()),
@@ -171,10 +172,9 @@ mod tests {
             let node = tree.find_node(&format!("/cpus/{cpu}")).unwrap();
             value(&node, name).ok()
         };
-        assert_eq!(property("cpu@0", "enable-method").unwrap(), b"psci\0");
-        assert_eq!(property("cpu@0", "cpu-release-addr"), None);
-        assert_eq!(property("cpu@100", "enable-method").unwrap(), b"spin-table\0");
-        let address = 0x7000_0010_u64.to_be_bytes();
-        assert_eq!(property("cpu@100", "cpu-release-addr").unwrap(), address);
+        for (cpu, address) in [("cpu@0", 0x7000_0000_u64), ("cpu@100", 0x7000_0010)] {
+            assert_eq!(property(cpu, "enable-method").unwrap(), b"spin-table\0");
+            assert_eq!(property(cpu, "cpu-release-addr").unwrap(), address.to_be_bytes());
+        }
     }
 }

@@ -83,6 +83,18 @@ pub fn build_program(context: &Context, name: &str, arguments: &[&str]) -> Resul
     program::build(context, &Program { name, target: TARGET, folder: "guest", arguments })
 }
 
+/// A step that runs a program of the guest's and sends its output as `name`.
+pub fn run_program(name: &str, words: &[&str]) -> Step {
+    let (program, arguments) = words.split_first().unwrap_or((&"/bin/true", &[]));
+    Action::Run {
+        program: (*program).to_owned(),
+        arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
+        limit_ms: 300_000,
+        name: name.to_owned(),
+    }
+    .into()
+}
+
 /// The job of the second kernel of `request`, which does `steps`, and the files that the first one
 /// needs to start it.
 pub fn second(
@@ -92,6 +104,7 @@ pub fn second(
     dir: &Utf8Path,
 ) -> Result<(Job, Vec<GuestFile>)> {
     let mut second = BootRequest::new(request.label.clone(), request.image.clone(), request.cpus);
+    second.module.clone_from(&request.module);
     second.steps = steps.to_vec();
     let job = job(&second);
     let initrd = dir.join("second.cpio");

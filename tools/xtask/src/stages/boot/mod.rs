@@ -2,8 +2,8 @@
 
 //! Stage 5: a guest in QEMU, from its start to its verdict.
 //!
-//! [`plan`], [`accel`], [`check`], [`command`], [`device_tree`], [`initramfs`], [`trace`],
-//! [`verdict`] are pure; [`guest`] builds the guest program and writes its job, [`interposer`]
+//! [`plan`], [`accel`], [`check`], [`command`], [`device_tree`], [`initramfs`], [`kexec`],
+//! [`trace`], [`verdict`] are pure; [`guest`] builds the guest program and writes its job, [`interposer`]
 //! prepares the machine for slow or broken firmware, [`run`] runs QEMU.
 
 pub mod accel;
@@ -14,6 +14,7 @@ pub mod firmware;
 pub mod guest;
 pub mod initramfs;
 pub mod interposer;
+pub mod kexec;
 pub mod plan;
 mod program;
 mod run;

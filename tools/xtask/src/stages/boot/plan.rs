@@ -181,6 +181,12 @@ impl BootRequest {
             || self.faults.iter().any(|fault| !fault.kind.is_injected_by_kernel())
     }
 
+    /// Whether only emulation has what is asked for: KVM neither counts instructions nor gives a
+    /// guest EL2.
+    pub fn needs_tcg(&self) -> bool {
+        self.icount || self.hypervisor || self.needs_interposer()
+    }
+
     /// What is to be expected of such a kernel that starts CPUs in parallel, or does not.
     pub fn situation<'a>(
         &'a self,
@@ -512,6 +518,17 @@ mod tests {
         };
         // One option per line.
         arguments(request, accel, 4, &files).join(" ").replace(" -", "\n-")
+    }
+
+    #[test]
+    fn what_kvm_has_not_is_emulated() {
+        let plain = BootRequest::new("patched", "/k/Image", 4);
+        assert!(!plain.needs_tcg());
+        let firmware = BootRequest { firmware: Some(Profile::none()), ..plain.clone() };
+        let faults = vec!["cpu=1,kind=never".parse().unwrap()];
+        let broken = BootRequest { faults, ..plain.clone() };
+        let counted = BootRequest { icount: true, ..plain };
+        assert!([firmware, broken, counted].iter().all(BootRequest::needs_tcg));
     }
 
     #[test]

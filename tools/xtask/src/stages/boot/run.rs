@@ -40,7 +40,7 @@ const REST: Duration = Duration::from_millis(450);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// All that a boot yields.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct BootOutcome {
     /// Whether all was done, and if not, why.
     pub verdict: Verdict,
@@ -51,6 +51,9 @@ pub struct BootOutcome {
     pub files: BTreeMap<String, String>,
     /// How the steps of the job ended.
     pub steps: Vec<StepOutcome>,
+    /// What the first kernel's guest did and sent, where a second kernel has taken over; all else
+    /// is about that one then.
+    pub first: Option<First>,
     /// What the interposer did, if there was one.
     pub trace: Vec<Record>,
     /// From QEMU's start to its end.
@@ -63,6 +66,27 @@ pub struct BootOutcome {
     pub qemu_version: String,
     /// The run's folder, if it was kept.
     pub folder: Option<Utf8PathBuf>,
+}
+
+/// What there is of a kernel that has started another one by kexec.
+#[derive(Debug, Clone)]
+pub struct First {
+    /// As in [`BootOutcome`].
+    pub files: BTreeMap<String, String>,
+    /// The steps that have ended.
+    pub steps: Vec<StepOutcome>,
+}
+
+impl BootOutcome {
+    /// What there is of the first kernel, and of the second one if it has taken over.
+    pub fn kernels(mut self) -> (Self, Option<Self>) {
+        let Some(First { files, steps }) = self.first.take() else { return (self, None) };
+        let (before, after) = trace::of_kernels(&self.trace);
+        let first =
+            Self { verdict: Verdict::Pass, files, steps, trace: before.to_vec(), ..self.clone() };
+        let second = Self { trace: after.to_vec(), ..self };
+        (first, Some(second))
+    }
 }
 
 /// How a step of the job ended.
@@ -93,7 +117,7 @@ pub fn run_held(
     request.validate()?;
     check_image(&request.image)?;
     let qemu_version = qemu_version(context)?;
-    let (accel, why_not_kvm) = accel::choose(request.accel, request.icount, &Host::probe())?;
+    let (accel, why_not_kvm) = accel::choose(request.accel, request.needs_tcg(), &Host::probe())?;
     if let Some(why) = why_not_kvm.filter(|_| !request.quiet) {
         eprintln!("emulating with TCG: {why}");
     }
@@ -189,9 +213,12 @@ pub fn run_held(
     let console = read_lossy(&console_file)?;
     let reports = read_lossy(&report_file)?;
     // What counts is what the second kernel comes to, once it has come at all.
-    let (job, reports) = match (second, verdict::of_second(&reports)) {
-        (Some(second), Some(rest)) => (second, rest),
-        _ => (job, reports.as_str()),
+    let (first, job, reports) = match (second, verdict::of_second(&reports)) {
+        (Some(second), Some((before, rest))) => {
+            let (files, steps) = sort(&job, parse_reports(before).unwrap_or_default());
+            (Some(First { files, steps }), second, rest)
+        }
+        _ => (None, job, reports.as_str()),
     };
     let evidence = Evidence {
         job: &job,
@@ -231,6 +258,7 @@ pub fn run_held(
         console,
         files,
         steps,
+        first,
         trace,
         elapsed,
         host_cpu,

@@ -32,6 +32,15 @@ pub fn read(bytes: &[u8]) -> (Vec<Record>, String) {
     (records, text)
 }
 
+/// The records of the first kernel, and those of a second one that it has started. Each asks once,
+/// when it finds PSCI, whether there is a trusted OS; the question for the version comes again later.
+pub fn of_kernels(records: &[Record]) -> (&[Record], &[Record]) {
+    let begins =
+        |record: &Record| record.kind == Kind::Call && record.function == psci::MIGRATE_INFO_TYPE;
+    let second = (0..records.len()).filter(|&at| begins(&records[at])).nth(1);
+    records.split_at(second.unwrap_or(records.len()))
+}
+
 fn line(record: &Record) -> Line {
     let (event, is_call) = match record.kind {
         Kind::Start => ("start", false),
@@ -85,6 +94,16 @@ mod tests {
     fn record(kind: Kind, function: u32) -> Record {
         let arguments = [1, 0x4030_0000, 5];
         Record { kind, cpu: 3, function, arguments, answer: -4, since_ns: 10, at_ns: 20 }
+    }
+
+    #[test]
+    fn a_kernel_asks_once_for_a_trusted_os() {
+        let call = |function| record(Kind::Call, function);
+        let [asks, on] = [psci::MIGRATE_INFO_TYPE, psci::CPU_ON_64].map(call);
+        let start = record(Kind::Start, 0);
+        let records = [start, asks, on, asks, on, on];
+        assert_eq!(of_kernels(&records), records.split_at(3));
+        assert_eq!(of_kernels(&records[..3]), (&records[..3], &[][..]));
     }
 
     #[test]

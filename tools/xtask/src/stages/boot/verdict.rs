@@ -94,8 +94,9 @@ pub struct Evidence<'a> {
     pub reports: &'a str,
 }
 
-/// The lines of `reports` from the second greeting on, which is that of another kernel's guest.
-pub fn of_second(reports: &str) -> Option<&str> {
+/// The lines of `reports` before the second greeting, which is that of another kernel's guest, and
+/// those from there on.
+pub fn of_second(reports: &str) -> Option<(&str, &str)> {
     let greets = |line: &str| matches!(serde_json::from_str(line), Ok(Report::Hello { .. }));
     let mut position = 0;
     let mut greetings = 0;
@@ -103,7 +104,7 @@ pub fn of_second(reports: &str) -> Option<&str> {
         if greets(line) {
             greetings += 1;
             if greetings == 2 {
-                return Some(&reports[position..]);
+                return Some(reports.split_at(position));
             }
         }
         position += line.len();
@@ -248,7 +249,8 @@ mod tests {
         let hello = Report::Hello { version: VERSION }.to_line().unwrap();
         let done = Report::Done.to_line().unwrap();
         let reports = format!("{hello}{done}{hello}{done}");
-        assert_eq!(of_second(&reports), Some(format!("{hello}{done}").as_str()));
+        let one = format!("{hello}{done}");
+        assert_eq!(of_second(&reports), Some((one.as_str(), one.as_str())));
         assert_eq!(of_second(&format!("{hello}{done}")), None);
     }
     use guest_protocol::Action;

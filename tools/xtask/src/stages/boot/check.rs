@@ -38,7 +38,7 @@ fn evidence(
     let situation = request.situation(kernel, profile, parallel);
     let mut wrong = judge(&situation, run, log);
     // After a panic, not every CPU need have been started; nor where the boot came to nothing.
-    if !situation.panics() && !(run.failure.is_some() && run.per_cpu.is_empty()) {
+    if !(situation.panics() || run.failure.is_some() && run.per_cpu.is_empty()) {
         let missing = request.faults.iter().filter(|fault| !is_shown(fault, run, trace));
         wrong.extend(missing.map(|fault| format!("--fault {fault}: the trace does not show it")));
     }

@@ -302,8 +302,9 @@ pub fn arguments(
 
     // GICv3 always, under KVM too: GICv2 ends at 8 CPUs.
     let mut machine = "virt,gic-version=3".to_owned();
-    if request.icount || request.measured {
-        // No random seeds in the device tree: they would make runs differ.
+    if request.icount || request.measured || request.second.is_some() {
+        // No random seeds in the device tree: they would make runs differ. And kexec refuses a
+        // tree whose seed for KASLR nobody has used.
         machine += ",dtb-randomness=off";
     }
     if request.hypervisor || files.interposer.is_some() {

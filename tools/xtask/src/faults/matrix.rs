@@ -207,7 +207,7 @@ fn kexecs() -> Vec<Case> {
     ));
     cases.push(kexec(
         "late, on-block and ctx-zero at once",
-        vec![fault(1, Kind::Late(100)), fault(3, Kind::OnBlock(50)), fault(7, Kind::CtxZero)],
+        vec![fault(1, Kind::Late(20)), fault(3, Kind::OnBlock(50)), fault(7, Kind::CtxZero)],
     ));
     cases.push(kexec(
         "die-early and never at once",

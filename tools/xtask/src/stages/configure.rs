@@ -141,8 +141,11 @@ fn requests(context: &Context, tree: &Tree, preset: &str) -> Result<Vec<Request>
     for name in &preset.fragments {
         if let Some(fragment) = presets.fragments.get(name) {
             // With our series on it the tree must have the option: its absence is an error then.
-            let has = matches!(tree.kernel, Kernel::Base | Kernel::Patched)
-                || options.get_or_insert_with(|| read_options(&tree.dir)).has(&fragment.needs);
+            let has = match tree.kernel {
+                Kernel::Patched => true,
+                Kernel::Base if !fragment.not_in_base => true,
+                _ => options.get_or_insert_with(|| read_options(&tree.dir)).has(&fragment.needs),
+            };
             if !has {
                 continue;
             }

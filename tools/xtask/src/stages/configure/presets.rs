@@ -42,6 +42,9 @@ pub struct Fragment {
     /// The option (without `CONFIG_`) that the series adds and the fragment is about: on a kernel
     /// without the series the fragment is left out.
     pub needs: String,
+    /// The part of the series that only records does not add it.
+    #[serde(default)]
+    pub not_in_base: bool,
 }
 
 impl Presets {

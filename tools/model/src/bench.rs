@@ -31,10 +31,26 @@ pub struct Plan {
     pub icount: bool,
     /// The arms run as KVM guests in the lab.
     pub kvm_lab: bool,
+    /// What the lab's host is like; `None` elsewhere and in files from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lab: Option<PlannedLab>,
     /// The accelerator.
     pub accel: String,
     /// The firmware profile.
     pub firmware: Option<String>,
+}
+
+/// The KVM lab of a bench.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedLab {
+    /// Host CPUs that the guest's share.
+    pub pcpus: u32,
+    /// Each of the guest's CPUs is bound to one of the host's.
+    pub pinned: bool,
+    /// The host's events are recorded.
+    pub traced: bool,
+    /// SHA-256 of the emulated host's Image; null on a real host.
+    pub host_sha256: Option<String>,
 }
 
 /// One of the things that are compared.
@@ -79,6 +95,15 @@ pub struct Slot {
     pub machine: usize,
     /// Which repeat it is, from 0; `None` for a warm-up.
     pub repeat: Option<u32>,
+}
+
+impl fmt::Display for PlannedLab {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bound = if self.pinned { "bound" } else { "not bound" };
+        let traced = if self.traced { "recorded" } else { "not recorded" };
+        write!(f, "{} CPUs, {bound}, {traced}", self.pcpus)?;
+        self.host_sha256.as_ref().map_or(Ok(()), |sha256| write!(f, ", Image {sha256}"))
+    }
 }
 
 impl Plan {
@@ -133,6 +158,7 @@ impl Plan {
 
     fn fields(&self) -> Vec<(String, String)> {
         let list = |words: Vec<String>| words.join(" ");
+        let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".into());
         let mut fields = vec![
             ("arms".into(), list(self.arms.iter().map(|arm| arm.name.clone()).collect())),
             ("CPUs".into(), list(self.machines.iter().map(Machine::to_string).collect())),
@@ -141,11 +167,11 @@ impl Plan {
             ("seed".into(), self.seed.to_string()),
             ("icount".into(), self.icount.to_string()),
             ("KVM lab".into(), self.kvm_lab.to_string()),
+            ("KVM host".into(), or_none(&self.lab.as_ref().map(PlannedLab::to_string))),
             ("accelerator".into(), self.accel.clone()),
-            ("firmware".into(), self.firmware.clone().unwrap_or_else(|| "none".into())),
+            ("firmware".into(), or_none(&self.firmware)),
         ];
         for arm in &self.arms {
-            let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".into());
             for (what, value) in [
                 ("kernel", arm.kernel.clone()),
                 ("preset", or_none(&arm.preset)),
@@ -461,6 +487,7 @@ mod tests {
             seed: 1,
             icount: true,
             kvm_lab: false,
+            lab: None,
             accel: "tcg".into(),
             firmware: None,
         }

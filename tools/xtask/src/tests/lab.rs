@@ -32,7 +32,7 @@ pub fn run(runner: &mut Runner<'_>, guest: Option<&Built>, host: Option<&Built>)
         parallel: Some(true),
         window: None,
         append: String::new(),
-        pin: true,
+        pin: false,
         trace: true,
         repetition: 0,
         limit: None,

@@ -3,7 +3,7 @@
 //! `cargo xtask bench`: many boots, compared.
 
 use anyhow::Result;
-use bringup_model::bench::{self as model, Group, Plan};
+use bringup_model::bench::{self as model, Group, Plan, PlannedLab};
 use bringup_model::render;
 use bringup_model::results::{Results, Run};
 use bringup_model::verdict::{self, Status, Verdict};
@@ -20,7 +20,7 @@ use crate::stages::boot::accel::{self, Accel, AccelRequest};
 use crate::stages::boot::plan::{MAX_CPUS, Topology};
 use crate::stages::boot::{BootOutcome, BootRequest, firmware};
 use crate::stages::build::Built;
-use crate::stages::lab::{self, LabRequest};
+use crate::stages::lab::{self, Host, LabRequest};
 use crate::stages::manifest::manifest;
 use crate::verbs::compare::Bound;
 use crate::verbs::kvm_lab::HostOptions;
@@ -124,12 +124,14 @@ impl Bench {
         template.firmware =
             self.firmware.as_deref().map(|name| firmware::find(context, name)).transpose()?;
         template.validate()?;
-        if !self.kvm_lab && self.host.real {
-            return Err(Failure::Usage("--real goes with --kvm-lab".to_owned()).into());
+        if !self.kvm_lab
+            && let Some(option) = self.host.given_without_lab()
+        {
+            return Err(Failure::Usage(format!("{option} goes with --kvm-lab")).into());
         }
         if self.kvm_lab && self.host.real {
             // Before a kernel is built for it.
-            lab::require(self.pcpus, true)?;
+            lab::require(self.pcpus, self.host.traced())?;
         }
         let before = self.resume.as_deref().map(bench::resume).transpose()?;
         // An emulated host counts instructions.
@@ -140,6 +142,7 @@ impl Bench {
         let arms = (self.arms.iter())
             .map(|arm| bench::prepare(context, arm, &self.preset, &self.module))
             .collect::<Result<Vec<_>>>()?;
+        let lab = self.kvm_lab.then(|| self.host.host(context)).transpose()?;
         let planned = arms.iter().map(|arm| arm.planned(&template.append));
         let plan = Plan {
             arms: planned.collect::<Result<_>>()?,
@@ -149,6 +152,7 @@ impl Bench {
             seed: self.seed,
             icount,
             kvm_lab: self.kvm_lab,
+            lab: lab.as_ref().map(|host| self.planned_lab(host)).transpose()?,
             accel: accel.to_string(),
             firmware: template.firmware.as_ref().map(|profile| profile.name.clone()),
         };
@@ -168,14 +172,15 @@ impl Bench {
         }
         results.bench = Some(plan.clone());
 
-        let lab = self.kvm_lab.then(|| self.host.host(context)).transpose()?;
         let due = plan.missing(&results.runs).into_iter().map(|slot| {
             let (machine, topology) = &machines[slot.machine];
             let seed = self.seed + u64::from(slot.repeat.unwrap_or(0));
             let request = arms[slot.arm].request(&template, machine, *topology, seed);
             let lab = lab.as_ref().map(|host| {
                 let repetition = slot.repeat.unwrap_or(0);
-                LabRequest::of_boot(&request, self.pcpus, repetition, host.clone())
+                let mut lab = LabRequest::of_boot(&request, self.pcpus, repetition, host.clone());
+                (lab.pin, lab.trace) = (self.host.pinned(), self.host.traced());
+                lab
             });
             Due { slot, request, lab }
         });
@@ -195,6 +200,16 @@ impl Bench {
         print!("{}", render::bench::bench(&results.runs, self.seed));
         println!("results: {file}");
         self.conclude(&results)
+    }
+
+    /// What the plan records of the lab's host.
+    fn planned_lab(&self, host: &Host) -> Result<PlannedLab> {
+        let host_sha256 = match host {
+            Host::Real => None,
+            Host::Emulated(host) => Some(bench::digest(&host.image)?),
+        };
+        let (pinned, traced) = (self.host.pinned(), self.host.traced());
+        Ok(PlannedLab { pcpus: self.pcpus, pinned, traced, host_sha256 })
     }
 
     /// What boots run on.

@@ -57,12 +57,6 @@ pub struct KvmLab {
     first_repetition: u32,
     #[command(flatten)]
     host: HostOptions,
-    /// Let the host's scheduler choose its CPU for each of the guest's
-    #[arg(long)]
-    no_pin: bool,
-    /// Only time the guest: recording its exits costs time
-    #[arg(long)]
-    no_trace: bool,
     /// Kill the guest after so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
@@ -92,9 +86,42 @@ pub struct HostOptions {
     /// A folder with an arm64 QEMU for the emulated host [default: the distribution's packages]
     #[arg(long, value_name = "DIR", conflicts_with = "real")]
     pub host_root: Option<Utf8PathBuf>,
+    /// Bind each of the guest's CPUs to one of the host's [default: only with --real]
+    #[arg(long, conflicts_with = "no_pin")]
+    pub pin: bool,
+    /// Let the host's scheduler choose a CPU for each of the guest's [default: unless --real]
+    #[arg(long)]
+    pub no_pin: bool,
+    /// Only time the guest: recording its exits costs time
+    #[arg(long)]
+    pub no_trace: bool,
 }
 
 impl HostOptions {
+    /// Whether the guest's CPUs are bound. Hardware moves caches along with a CPU of the guest, so
+    /// it is worth it there. An emulated host has none, and there a bound one waits for its CPU
+    /// while others idle.
+    pub fn pinned(&self) -> bool {
+        self.pin || (self.real && !self.no_pin)
+    }
+
+    /// Whether the host's events are recorded.
+    pub fn traced(&self) -> bool {
+        !self.no_trace
+    }
+
+    /// One of the options was given that mean nothing without the lab.
+    pub fn given_without_lab(&self) -> Option<&'static str> {
+        [
+            (self.real, "--real"),
+            (self.pin, "--pin"),
+            (self.no_pin, "--no-pin"),
+            (self.no_trace, "--no-trace"),
+        ]
+        .into_iter()
+        .find_map(|(given, name)| given.then_some(name))
+    }
+
     /// The host, its kernel built.
     ///
     /// # Errors
@@ -132,7 +159,7 @@ impl KvmLab {
     pub fn run(self, context: &Context) -> Result<()> {
         if self.host.real {
             // Before a kernel is built for it.
-            stage::require(self.pcpus, !self.no_trace)?;
+            stage::require(self.pcpus, self.host.traced())?;
         }
         let guest = stages::bootable(context, &self.kernel, self.module.as_deref(), &self.preset)?;
         let mut request = LabRequest {
@@ -144,8 +171,8 @@ impl KvmLab {
             parallel: self.parallel.as_deref().map(|parallel| parallel == "1"),
             window: self.window,
             append: self.append.join(" "),
-            pin: !self.no_pin,
-            trace: !self.no_trace,
+            pin: self.host.pinned(),
+            trace: self.host.traced(),
             repetition: self.first_repetition,
             limit: self.limit.map(Duration::from_secs),
             host: self.host.host(context)?,

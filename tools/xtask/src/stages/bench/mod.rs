@@ -75,11 +75,14 @@ pub fn prepare(
     })
 }
 
+/// SHA-256 of a file, in hexadecimal.
+pub fn digest(file: &Utf8Path) -> Result<String> {
+    Ok(hex(&Sha256::digest(fs_err::read(file)?)))
+}
+
 impl Prepared {
     /// What the plan records of it.
     pub fn planned(&self, append: &str) -> Result<PlannedArm> {
-        let digest =
-            |file: &Utf8Path| -> Result<String> { Ok(hex(&Sha256::digest(fs_err::read(file)?))) };
         let words = [self.arm.parameters(), append.trim().to_owned()];
         let words: Vec<String> = words.into_iter().filter(|text| !text.is_empty()).collect();
         Ok(PlannedArm {

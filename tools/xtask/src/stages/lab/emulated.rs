@@ -157,9 +157,7 @@ fn measurement(request: &LabRequest) -> Vec<String> {
     let mut add = |list: &[&str]| words.extend(list.iter().map(|&word| word.to_owned()));
     add(&["--real", "--runs", "1"]);
     add(&["--vcpus", &request.vcpus.to_string(), "--pcpus", &request.pcpus.to_string()]);
-    if !request.pin {
-        add(&["--no-pin"]);
-    }
+    add(&[if request.pin { "--pin" } else { "--no-pin" }]);
     if !request.trace {
         add(&["--no-trace"]);
     }

@@ -108,7 +108,7 @@ impl LabRequest {
             parallel: boot.parallel,
             window: boot.window,
             append: boot.append.clone(),
-            pin: true,
+            pin: false,
             trace: true,
             repetition,
             limit: boot.limit,

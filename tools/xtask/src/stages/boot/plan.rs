@@ -215,7 +215,21 @@ impl BootRequest {
     /// The time limit. Serial bring-up is quadratic in the CPUs, and emulation slow.
     pub fn limit(&self) -> Duration {
         let cpus = u64::from(self.cpus);
-        self.limit.unwrap_or(Duration::from_secs(60 + 2 * cpus + cpus * cpus / 256))
+        let healthy = Duration::from_secs(60 + 2 * cpus + cpus * cpus / 256);
+        self.limit.unwrap_or(healthy + self.firmware_limit())
+    }
+
+    /// What firmware and faults may add to that. Under icount a CPU that waits may execute, and that
+    /// takes the host far longer than the guest's clock shows.
+    fn firmware_limit(&self) -> Duration {
+        if self.firmware.is_none() && self.faults.is_empty() {
+            return Duration::ZERO;
+        }
+        let none = Profile::none();
+        let profile = self.firmware.as_ref().unwrap_or(&none);
+        let serial = self.situation(expect::Kernel::Patched, profile, false);
+        let longest = Duration::from_nanos(serial.duration_ns(true).1);
+        (longest + Duration::from_millis(serial.settle_ms())) * if self.icount { 30 } else { 3 }
     }
 
     /// The kernel's command line.
@@ -619,6 +633,18 @@ mod tests {
             let request = BootRequest::new("base", "/k/Image", cpus);
             assert!(shown(&request, Accel::Tcg).contains(expected), "{cpus} CPUs");
         }
+    }
+
+    #[test]
+    fn a_boot_that_waits_for_a_dead_cpu_has_longer() {
+        let mut request = BootRequest::new("patched", "/k/Image", 16);
+        let healthy = request.limit();
+        request.faults = vec!["cpu=3,kind=never".parse().unwrap()];
+        let by_time = request.limit();
+        request.icount = true;
+        // The kernel's ten seconds, and more where waiting CPUs execute.
+        assert!(by_time >= healthy + Duration::from_secs(10));
+        assert!(request.limit() > by_time);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use bringup_model::published;
 use bringup_model::render::report::csv::{Lines, csv};
 use bringup_model::render::report::html::page;
 use bringup_model::render::report::markdown::markdown;
+use bringup_model::render::report::picture::picture;
 use bringup_model::render::report::{Mode, Report as Contents, Source, merge};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
@@ -24,7 +25,8 @@ pub struct Report {
     /// Results files, as `--json` of other verbs writes them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<Utf8PathBuf>,
-    /// What to write: a page, Markdown for a mail, all files as one, or a line per phase or CPU
+    /// What to write: a page, Markdown for a mail, all files as one, a line per phase or CPU, or
+    /// the picture of the timelines
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     /// Write to this file [default: report.html among the results; other formats: standard output]
@@ -48,6 +50,7 @@ enum Format {
     Md,
     Json,
     Csv,
+    Svg,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -74,6 +77,8 @@ impl Report {
         let text = match self.format {
             Format::Html => page(&contents).context("cannot make the page")?,
             Format::Md => markdown(&contents),
+            Format::Svg => picture(&contents)
+                .ok_or_else(|| Failure::Usage("no run in these files has a timeline".to_owned()))?,
             Format::Json => merge::json(&sources)?,
             Format::Csv => csv(
                 &contents,

@@ -13,6 +13,7 @@ pub mod html;
 pub mod markdown;
 pub mod merge;
 mod panel;
+pub mod picture;
 
 use std::collections::BTreeSet;
 

@@ -348,13 +348,61 @@ fn covered_by(spans: &mut [(u64, u64)]) -> u64 {
     total
 }
 
-/// The runs of one arm on one machine that went well.
+/// Under what a run was made. Figures of different conditions are not samples of one thing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Conditions {
+    /// The machine.
+    pub machine: Machine,
+    /// The physical CPUs that a guest's shared, where they were counted.
+    pub pcpus: Option<u32>,
+    /// The accelerator.
+    pub accel: String,
+    /// Whose time it is.
+    pub clock: Clock,
+    /// The firmware profile; `None` for the machine's own.
+    pub firmware: Option<String>,
+    /// Faults that were injected.
+    pub faults: Vec<String>,
+}
+
+impl Conditions {
+    /// Those of `run`.
+    pub fn of(run: &Run) -> Self {
+        Self {
+            machine: run.machine(),
+            pcpus: run.kvm.as_ref().and_then(|kvm| kvm.pcpus),
+            accel: run.accel.clone(),
+            clock: run.clock,
+            firmware: run.firmware.clone(),
+            faults: run.faults.clone(),
+        }
+    }
+}
+
+/// What is not the rule is named.
+impl fmt::Display for Conditions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.machine)?;
+        if let Some(pcpus) = self.pcpus {
+            write!(f, " on {pcpus}")?;
+        }
+        if self.accel != "tcg" {
+            write!(f, ", {}", self.accel)?;
+        }
+        if let Some(firmware) = &self.firmware {
+            write!(f, ", firmware {firmware}")?;
+        }
+        self.faults.iter().try_for_each(|fault| write!(f, ", {fault}"))
+    }
+}
+
+/// The runs of one arm under the same conditions that went well.
 #[derive(Debug, Clone)]
 pub struct Group<'a> {
     /// The arm.
     pub arm: &'a str,
-    /// The machine.
-    pub machine: Machine,
+    /// The conditions.
+    pub conditions: Conditions,
     /// Those that went well.
     pub good: Vec<&'a Run>,
     /// How many did not.
@@ -384,7 +432,8 @@ impl Group<'_> {
     }
 }
 
-/// The runs by arm and machine; arms in the order of their first run, machines in ascending order.
+/// The runs by arm and conditions; arms in the order of their first run, machines in ascending
+/// order.
 pub fn groups(runs: &[Run]) -> Vec<Group<'_>> {
     let mut arms: Vec<&str> = Vec::new();
     for run in runs {
@@ -392,12 +441,13 @@ pub fn groups(runs: &[Run]) -> Vec<Group<'_>> {
             arms.push(&run.arm);
         }
     }
-    let mut by_key: BTreeMap<(Machine, usize), Group<'_>> = BTreeMap::new();
+    let mut by_key: BTreeMap<(Conditions, usize), Group<'_>> = BTreeMap::new();
     for run in runs {
         let index = arms.iter().position(|arm| *arm == run.arm).unwrap_or(0);
-        let group = by_key.entry((run.machine(), index)).or_insert_with(|| Group {
+        let conditions = Conditions::of(run);
+        let group = by_key.entry((conditions, index)).or_insert_with_key(|(conditions, _)| Group {
             arm: &run.arm,
-            machine: run.machine(),
+            conditions: conditions.clone(),
             good: Vec::new(),
             failed: 0,
         });
@@ -445,7 +495,7 @@ pub fn fits<'a>(groups: &[Group<'a>]) -> Vec<(&'a str, Figure, Result<Fit, FitEr
     let fit = |arm: &'a str| {
         let own: Vec<_> = groups
             .iter()
-            .filter(|group| group.arm == arm && group.machine.topology.is_none())
+            .filter(|group| group.arm == arm && group.conditions.machine.topology.is_none())
             .collect();
         let figure = total_of(&own);
         // Repeats of what is counted are one point: they would make the curve look better known
@@ -457,7 +507,7 @@ pub fn fits<'a>(groups: &[Group<'a>]) -> Vec<(&'a str, Figure, Result<Fit, FitEr
             } else {
                 samples
             };
-            samples.into_iter().map(|total| (group.machine.cpus, total))
+            samples.into_iter().map(|total| (group.conditions.machine.cpus, total))
         });
         let points: Vec<(u32, f64)> = points.collect();
         (arm, figure, Fit::of(&points))
@@ -605,7 +655,7 @@ mod tests {
         let groups = groups(&runs);
         let keys: Vec<_> = groups
             .iter()
-            .map(|group| (group.machine.cpus, group.arm, group.good.len(), group.failed))
+            .map(|group| (group.conditions.machine.cpus, group.arm, group.good.len(), group.failed))
             .collect();
         assert_eq!(keys, [(4, "p1", 1, 1), (4, "base", 1, 0), (8, "p1", 1, 0)]);
         assert_eq!(total_of(&groups.iter().collect::<Vec<_>>()), Figure::Total);

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 
 use thiserror::Error;
 
-use crate::bench::{self, Figure, Group, Machine};
+use crate::bench::{self, Conditions, Figure, Group, Machine};
 use crate::inference::{Difference, Summary};
 use crate::results::Run;
 
@@ -79,8 +79,8 @@ pub struct Pair {
     pub arm_a: String,
     /// The arm of B.
     pub arm_b: String,
-    /// The machine, the same in both.
-    pub machine: Machine,
+    /// The conditions, the same in both.
+    pub conditions: Conditions,
     /// Whether instructions were counted: then repeats are no sample of anything.
     pub counted: bool,
     /// How many runs of A and of B there are.
@@ -137,8 +137,9 @@ pub fn compare(
         let (runs_a, runs_b) = (good(&groups_a, &arm_a, "A")?, good(&groups_b, &arm_b, "B")?);
         check(&names(&arm_a, &arm_b), &runs_a, &runs_b)?;
         for group_a in groups_a.iter().filter(|group| group.arm == arm_a) {
-            let same = |group: &&Group<'_>| group.arm == arm_b && group.machine == group_a.machine;
-            // Both have the same machines: that was checked.
+            let same =
+                |group: &&Group<'_>| group.arm == arm_b && group.conditions == group_a.conditions;
+            // Of each condition both have the same: that was checked.
             let Some(group_b) = groups_b.iter().find(same) else { continue };
             let rows = Figure::all().into_iter().filter_map(|figure| {
                 Some(Row {
@@ -151,7 +152,7 @@ pub fn compare(
             pairs.push(Pair {
                 arm_a: arm_a.clone(),
                 arm_b: arm_b.clone(),
-                machine: group_a.machine.clone(),
+                conditions: group_a.conditions.clone(),
                 counted: group_a.is_counted() && group_b.is_counted(),
                 made: (group_a.made(), group_b.made()),
                 failed: (group_a.failed, group_b.failed),
@@ -179,7 +180,7 @@ fn good<'a>(
 ) -> Result<Vec<&'a Run>, NotComparable> {
     let own = || groups.iter().filter(|group| group.arm == arm);
     if let Some(group) = own().find(|group| group.good.is_empty()) {
-        let machine = group.machine.clone();
+        let machine = group.conditions.machine.clone();
         return Err(NotComparable::AllFailed { file, arm: arm.to_owned(), machine });
     }
     Ok(own().flat_map(|group| group.good.iter().copied()).collect())
@@ -275,6 +276,28 @@ mod tests {
 
     fn pair(a: &[Run], b: &[Run]) -> Pair {
         compare(a, b, &[], 1).unwrap().remove(0)
+    }
+
+    #[test]
+    fn runs_under_other_conditions_are_pairs_of_their_own() {
+        let fast = samples::run("p1", &samples::parallel(4));
+        let mut slow = fast.clone();
+        slow.firmware = Some("slow".into());
+        slow.bringup_ns = fast.bringup_ns.map(|total| 100 * total);
+        let runs = [fast.clone(), slow.clone()];
+        let pairs = compare(&runs, &runs, &[], 1).unwrap();
+        let medians = |pair: &Pair| {
+            let total = pair.rows.iter().find(|row| row.figure == Figure::Total).unwrap();
+            (pair.conditions.to_string(), total.a.median, total.b.median)
+        };
+        let of = |run: &Run| run.bringup_ns.unwrap() as f64;
+        assert_eq!(
+            pairs.iter().map(medians).collect::<Vec<_>>(),
+            [
+                ("4 CPUs".to_owned(), of(&fast), of(&fast)),
+                ("4 CPUs, firmware slow".to_owned(), of(&slow), of(&slow)),
+            ]
+        );
     }
 
     #[test]

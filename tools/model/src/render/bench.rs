@@ -22,7 +22,7 @@ pub fn bench(runs: &[Run], seed: u64) -> String {
     let mut text = String::new();
     let mut rest = groups.as_slice();
     while let Some(first) = rest.first() {
-        let end = rest.iter().position(|group| group.machine != first.machine);
+        let end = rest.iter().position(|group| group.conditions != first.conditions);
         let (own, others) = rest.split_at(end.unwrap_or(rest.len()));
         machine(&mut text, own, seed);
         rest = others;
@@ -35,7 +35,7 @@ pub fn bench(runs: &[Run], seed: u64) -> String {
 /// The groups of one machine. Nothing can fail here: `write!` to a string never does.
 fn machine(text: &mut String, groups: &[Group<'_>], seed: u64) {
     let Some(first) = groups.first() else { return };
-    let _ = writeln!(text, "\n{}", first.machine);
+    let _ = writeln!(text, "\n{}", first.conditions);
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     let arms = groups.iter().map(|group| group.arm.to_owned());
@@ -177,7 +177,7 @@ fn cautions(text: &mut String, runs: &[Run]) {
 pub fn comparison(pairs: &[Pair]) -> String {
     let mut text = String::new();
     for pair in pairs {
-        let _ = writeln!(text, "\n{}, {}", pair.arms(), pair.machine);
+        let _ = writeln!(text, "\n{}, {}", pair.arms(), pair.conditions);
         if pair.failed != (0, 0) {
             let (a, b) = pair.failed;
             let _ = writeln!(text, "failed runs, left out: {a} of A, {b} of B");

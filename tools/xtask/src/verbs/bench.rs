@@ -3,7 +3,7 @@
 //! `cargo xtask bench`: many boots, compared.
 
 use anyhow::Result;
-use bringup_model::bench::{self as model, Group, Plan, PlannedLab};
+use bringup_model::bench::{self as model, Conditions, Group, Plan, PlannedLab};
 use bringup_model::render;
 use bringup_model::results::{Results, Run};
 use bringup_model::verdict::{self, Status, Verdict};
@@ -228,10 +228,11 @@ impl Bench {
     fn verdicts(&self, results: &Results) -> Vec<Verdict> {
         let groups = model::groups(&results.runs);
         let verdict = |group: &Group<'_>| {
-            let name = format!("{} with {}", group.arm, group.machine);
+            let name = format!("{} with {}", group.arm, group.conditions);
             if group.failed > 0 {
-                let of_group =
-                    |run: &&Run| !run.ok && run.arm == group.arm && run.machine() == group.machine;
+                let of_group = |run: &&Run| {
+                    !run.ok && run.arm == group.arm && Conditions::of(run) == group.conditions
+                };
                 let failure =
                     results.runs.iter().find(of_group).and_then(|run| run.failure.as_ref());
                 let first = failure.map(|it| format!("{}: {}", it.kind, it.detail));
@@ -244,7 +245,7 @@ impl Bench {
                 return Verdict::failed(name, cause);
             }
             let is_reference = |other: &&Group<'_>| {
-                other.arm == self.arms[0].name && other.machine == group.machine
+                other.arm == self.arms[0].name && other.conditions == group.conditions
             };
             match (self.bound, groups.iter().find(is_reference)) {
                 (Some(bound), Some(first)) => self.judge(name, first, group, bound),

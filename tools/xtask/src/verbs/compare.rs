@@ -93,7 +93,7 @@ fn read(file: &Utf8Path) -> Result<Results> {
 
 /// Success if no total got longer by more than `bound` for certain, and no more runs fail.
 fn judge(pairs: &[Pair], bound: Bound) -> Result<()> {
-    let shown = |pair: &Pair| format!("{} with {}", pair.arms(), pair.machine);
+    let shown = |pair: &Pair| format!("{} with {}", pair.arms(), pair.conditions);
     let has_total = |pair: &&Pair| {
         pair.rows.iter().any(|row| row.figure == pair.total && row.difference.is_some())
     };

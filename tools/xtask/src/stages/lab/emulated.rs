@@ -41,9 +41,9 @@ pub fn run(context: &Context, request: &LabRequest, host: &EmulatedHost) -> Resu
     run.arm.clone_from(&request.label);
     run.clock = Clock::Icount;
     run.host_cpu_ns = outcome.host_cpu.and_then(|time| u64::try_from(time.as_nanos()).ok());
-    if let Some(kvm) = &mut run.kvm {
-        kvm.host_hz = host.hz;
-    }
+    // Also of a run that was not measured it is known where that was.
+    let kvm = run.kvm.get_or_insert_default();
+    (kvm.pcpus, kvm.host_hz) = (Some(request.pcpus), host.hz);
     Ok(LabOutcome { run, boot: outcome })
 }
 

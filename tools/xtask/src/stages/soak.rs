@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use bringup_model::profile::{EnableMethod, Latency, Profile};
 use fastrand::Rng;
 use guest_protocol::{Action, Module, Step};
 
@@ -75,6 +76,34 @@ pub struct Plan {
     pub storm: Option<(u32, Vec<u32>)>,
     /// Load, read and unload the module meanwhile.
     pub module: bool,
+    /// Firmware that takes a time of its own for each CPU.
+    pub delays: Option<Delays>,
+}
+
+/// Start delays that are drawn by lot for each CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delays {
+    /// The longest, in milliseconds.
+    pub most_ms: u32,
+    /// What the lots follow from.
+    pub seed: u64,
+    /// How CPUs are started.
+    pub enable_method: EnableMethod,
+}
+
+impl Delays {
+    /// The firmware that has them.
+    fn profile(self) -> Profile {
+        let most_ms = self.most_ms;
+        Profile {
+            name: format!("delays-{most_ms}ms"),
+            description: format!("a different latency for each CPU, up to {most_ms} ms"),
+            latency: Latency { min_ns: 0, max_ns: u64::from(most_ms) * 1_000_000 },
+            seed: self.seed,
+            enable_method: self.enable_method,
+            ..Profile::none()
+        }
+    }
 }
 
 /// The boot with the number `index` of the soak with `seed`, of one of `arms` and with at most
@@ -109,7 +138,16 @@ pub fn plan(seed: u64, index: u64, arms: &[Arm], max_cpus: u32) -> Plan {
         (rng.u32(1..=3), all)
     });
     let module = rng.u32(0..3) == 0;
-    Plan { arm, cpus, topology, maxcpus, late, icount, jitter, storm, module }
+    let delays = (cpus > 1 && rng.u32(0..3) == 0).then(|| Delays {
+        most_ms: [1, 10, 50][rng.usize(0..3)],
+        seed: rng.u64(..),
+        // What waits at a spin-table does not go off.
+        enable_method: match storm.is_none() && rng.u32(0..4) == 0 {
+            true => EnableMethod::SpinTable,
+            false => EnableMethod::Psci,
+        },
+    });
+    Plan { arm, cpus, topology, maxcpus, late, icount, jitter, storm, module, delays }
 }
 
 fn weighted(rng: &mut Rng, arms: &[Arm]) -> Arm {
@@ -147,6 +185,7 @@ impl Plan {
         request.parallel = self.arm.parallel();
         (request.icount, request.jitter) = (self.icount, Some(self.jitter));
         (request.accel, request.quiet) = (AccelRequest::Tcg, true);
+        request.firmware = self.delays.map(Delays::profile);
         if let Some(maxcpus) = self.maxcpus {
             request.append = format!("maxcpus={maxcpus}");
         }
@@ -203,6 +242,13 @@ impl fmt::Display for Plan {
         if self.jitter.nice {
             f.write_str(" of uneven priority")?;
         }
+        if let Some(Delays { most_ms, enable_method, .. }) = self.delays {
+            let how = match enable_method {
+                EnableMethod::Psci => "PSCI",
+                EnableMethod::SpinTable => "spin-table",
+            };
+            write!(f, ", delays up to {most_ms} ms by {how}")?;
+        }
         if let Some((rounds, cpus)) = &self.storm {
             write!(f, ", {rounds} times off and on: {cpus:?}")?;
             if self.module {
@@ -250,6 +296,10 @@ mod tests {
         some(|plan| !plan.icount && !plan.jitter.threads);
         some(|plan| plan.storm.is_some() && plan.module);
         some(|plan| plan.maxcpus.is_some() && plan.late);
+        for method in [EnableMethod::Psci, EnableMethod::SpinTable] {
+            let delayed = |plan: &&Plan| plan.delays.is_some_and(|it| it.enable_method == method);
+            assert!(plans.iter().filter(delayed).count() > 50, "{method:?}");
+        }
         some(|plan| plan.topology.is_some_and(|topology| topology.has_threads()));
         assert!(plans.iter().all(|plan| !plan.jitter.threads || plan.cpus <= 8));
     }

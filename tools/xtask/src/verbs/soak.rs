@@ -28,7 +28,8 @@ use crate::tests::{Case, Ending};
 /// Boot many times, each time otherwise, until a boot fails
 ///
 /// Mixes base, parallel=0 and parallel=1, numbers and layouts of CPUs, maxcpus, CPUs that go off
-/// and on, instruction counting, one and many threads of uneven priority. Which boot comes when is
+/// and on, firmware with random start delays, by PSCI and by spin-table, instruction counting, one
+/// and many threads of uneven priority. Which boot comes when is
 /// decided by the seed alone. The console, the command and all else of a boot that fails is kept.
 #[derive(Debug, Args)]
 pub struct Soak {

@@ -426,9 +426,9 @@ impl Group<'_> {
         Summary::of(&self.samples(figure), seed)
     }
 
-    /// Whether instructions were counted: repeats differ by their seed alone then.
+    /// Whether repeats differ by their seed alone.
     pub fn is_counted(&self) -> bool {
-        self.good.iter().all(|run| run.clock == Clock::Icount)
+        self.good.iter().all(|run| run.is_counted())
     }
 }
 

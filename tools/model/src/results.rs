@@ -299,6 +299,13 @@ impl Run {
     pub fn first_kick(&self) -> Option<u64> {
         timeline::first_kick(&self.per_cpu)
     }
+
+    /// Whether the figures are instructions of a run that another seed alone could change. In the
+    /// KVM lab instructions are counted too, but each repeat starts at another point of the host's
+    /// tick, and its scheduler does the rest: those are samples.
+    pub fn is_counted(&self) -> bool {
+        self.clock == Clock::Icount && self.kvm.is_none()
+    }
 }
 
 /// What a run's figures are counted in, which says what they may be used for.

@@ -7,10 +7,12 @@ use std::fmt::Write as _;
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::duration::duration;
+use super::lab::COUNTS;
 use crate::bench::{Figure, Group, difference, fits, groups, total_of};
 use crate::compare::Pair;
 use crate::inference::{CONFIDENCE, Difference, Summary, effect_in_words};
 use crate::results::{Clock, Run};
+use crate::stats::Spread;
 
 /// What stands where there is no figure.
 const NONE: &str = "-";
@@ -54,6 +56,20 @@ fn machine(text: &mut String, groups: &[Group<'_>], seed: u64) {
             )
         });
         row(figure.to_string(), cells.collect());
+    }
+    for (name, count) in COUNTS {
+        let counts = |group: &Group<'_>| {
+            let of = |run: &&Run| Some((0, count(run.kvm.as_ref()?)?));
+            Spread::of(group.good.iter().filter_map(of))
+        };
+        let cells = groups.iter().map(|group| match counts(group) {
+            Some(Spread { min, median, max, .. }) if min != max => {
+                format!("{median} ({min} to {max})")
+            }
+            Some(Spread { median, .. }) => median.to_string(),
+            None => NONE.into(),
+        });
+        row(name.into(), cells.collect());
     }
     let total = total_of(&groups.iter().collect::<Vec<_>>());
     let spread = |of: &dyn Fn(&Summary) -> f64| {
@@ -164,12 +180,18 @@ fn cautions(text: &mut String, runs: &[Run]) {
         if let Some(caution) = clock.caution() {
             let _ = writeln!(text, "{caution}");
         }
-        if clock == Clock::Icount {
-            text.push_str(
-                "icount: repeats differ by their seed alone, so there are no intervals and no tests \
-                 of significance; a difference is what was counted.\n",
-            );
-        }
+    }
+    if runs.iter().any(Run::is_counted) {
+        text.push_str(
+            "icount: repeats differ by their seed alone, so there are no intervals and no tests of \
+             significance; a difference is what was counted.\n",
+        );
+    }
+    if runs.iter().any(|run| run.clock == Clock::Icount && !run.is_counted()) {
+        text.push_str(
+            "KVM lab: each repeat starts at another point of the host's tick; intervals and tests \
+             are about what the host's scheduler makes of that.\n",
+        );
     }
 }
 
@@ -214,6 +236,7 @@ pub fn comparison(pairs: &[Pair]) -> String {
 mod tests {
     use super::*;
     use crate::compare::compare;
+    use crate::results::{Exits, Kvm};
     use crate::samples;
 
     fn runs(clock: Clock) -> Vec<Run> {
@@ -244,6 +267,20 @@ mod tests {
         assert!(text.contains("(counted)") && !text.contains(", p 0"), "{text}");
         assert!(text.contains("differ by their seed alone"), "{text}");
         assert_eq!(bench(&[], 1), "");
+    }
+
+    #[test]
+    fn the_labs_runs_are_samples_and_their_exits_are_shown() {
+        let mut runs = runs(Clock::Icount)[..8].to_vec();
+        for (run, count) in runs.iter_mut().zip(40..) {
+            let mut kvm = Kvm { pcpus: Some(2), ..Kvm::default() };
+            kvm.exits.insert("IRQ".into(), Exits::timed(count, 1000 * count));
+            run.kvm = Some(kvm);
+        }
+        let text = bench(&runs, 1);
+        assert!(!text.contains("(counted)") && text.contains(", p 0"), "{text}");
+        assert!(!text.contains("differ by their seed alone"), "{text}");
+        assert!(text.contains("IRQ exits") && text.contains("(40 to "), "{text}");
     }
 
     #[test]

@@ -10,9 +10,6 @@ use crate::kvm::exit_table;
 use crate::results::{Kvm, Run};
 use crate::stats::Spread;
 
-/// A figure of a run: its name, how it is had, how it is shown.
-type Figure<'a> = (&'a str, &'a dyn Fn(&Run) -> Option<u64>, fn(u64) -> String);
-
 /// The report about runs that are repetitions of the same.
 pub fn report(runs: &[Run]) -> String {
     let Some(first) = runs.first() else { return "no runs\n".to_owned() };
@@ -63,43 +60,50 @@ fn middle<'a>(runs: &[&'a Run]) -> Option<&'a Run> {
     sorted.get(sorted.len().saturating_sub(1) / 2).copied()
 }
 
+/// What is counted of a guest, for people.
+pub(super) const COUNTS: [(&str, fn(&Kvm) -> Option<u64>); 9] = [
+    ("IRQ exits", |kvm| exits(kvm, "IRQ")),
+    ("WFx exits", |kvm| exits(kvm, "WFx")),
+    ("HVC64 exits", |kvm| exits(kvm, "HVC64")),
+    ("SYS64 exits", |kvm| exits(kvm, "SYS64")),
+    ("DABT_LOW exits", |kvm| exits(kvm, "DABT_LOW")),
+    ("IABT_LOW exits", |kvm| exits(kvm, "IABT_LOW")),
+    ("trapped reads of GICR_TYPER", |kvm| kvm.gicr_typer_reads),
+    ("vCPU threads preempted", |kvm| Some(kvm.switches?.preempted)),
+    ("vCPU threads blocked", |kvm| Some(kvm.switches?.blocked)),
+];
+
+fn exits(kvm: &Kvm, class: &str) -> Option<u64> {
+    Some(kvm.exits.get(class)?.count)
+}
+
 fn figures(runs: &[&Run]) -> String {
-    fn of(get: fn(&Kvm) -> Option<u64>) -> impl Fn(&Run) -> Option<u64> {
-        move |run| get(run.kvm.as_ref()?)
-    }
-    fn exits(class: &'static str) -> impl Fn(&Run) -> Option<u64> {
-        move |run| Some(run.kvm.as_ref()?.exits.get(class)?.count)
-    }
-    let [irq, wfx, hvc64, sys64] = ["IRQ", "WFx", "HVC64", "SYS64"].map(exits);
-    let [dabt, iabt] = ["DABT_LOW", "IABT_LOW"].map(exits);
-    let count: fn(u64) -> String = |count| count.to_string();
-    let rows: [Figure<'_>; 14] = [
-        ("bring-up, by the guest's timeline", &|run| run.bringup_ns, duration),
-        ("first to last CPU_ON, by the host", &of(|kvm| kvm.cpu_on_span_ns), duration),
-        ("IRQ exits", &irq, count),
-        ("WFx exits", &wfx, count),
-        ("HVC64 exits", &hvc64, count),
-        ("SYS64 exits", &sys64, count),
-        ("DABT_LOW exits", &dabt, count),
-        ("IABT_LOW exits", &iabt, count),
-        ("trapped reads of GICR_TYPER", &of(|kvm| kvm.gicr_typer_reads), count),
-        ("APs executing while they wait", &of(|kvm| kvm.waiting_ns), duration),
-        ("guest code executing, all CPUs", &of(|kvm| kvm.guest_ns), duration),
-        ("vCPU threads preempted", &of(|kvm| Some(kvm.switches?.preempted)), count),
-        ("vCPU threads blocked", &of(|kvm| Some(kvm.switches?.blocked)), count),
-        ("host CPU time of the run", &|run| run.host_cpu_ns, duration),
+    type Figure = (&'static str, fn(&Run) -> Option<u64>);
+    let times: [Figure; 5] = [
+        ("bring-up, by the guest's timeline", |run| run.bringup_ns),
+        ("first to last CPU_ON, by the host", |run| run.kvm.as_ref()?.cpu_on_span_ns),
+        ("APs executing while they wait", |run| run.kvm.as_ref()?.waiting_ns),
+        ("guest code executing, all CPUs", |run| run.kvm.as_ref()?.guest_ns),
+        ("host CPU time of the run", |run| run.host_cpu_ns),
     ];
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header(["", "median", "min", "max", "spread"]);
-    for (name, get, show) in rows {
-        let values = runs.iter().filter_map(|run| get(run)).map(|value| (0, value));
-        let Some(Spread { min, median, max, .. }) = Spread::of(values) else { continue };
+    let mut row = |name: &str, values: Vec<u64>, show: fn(u64) -> String| {
+        let values = values.into_iter().map(|value| (0, value));
+        let Some(Spread { min, median, max, .. }) = Spread::of(values) else { return };
         let spread = match median {
             0 => "-".to_owned(),
             _ => format!("{:.1}%", (max - min) as f64 * 100.0 / median as f64),
         };
         table.add_row([name.to_owned(), show(median), show(min), show(max), spread]);
+    };
+    for (name, get) in times {
+        row(name, runs.iter().filter_map(|run| get(run)).collect(), duration);
+    }
+    for (name, get) in COUNTS {
+        let counts = runs.iter().filter_map(|run| get(run.kvm.as_ref()?));
+        row(name, counts.collect(), |count| count.to_string());
     }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);

@@ -268,7 +268,8 @@ impl<'a> Setting<'a> {
         let difference = Difference::of(&samples(baseline), &samples(arm), SEED)?;
         let percent = |ratio: f64| (ratio - 1.0) * 100.0;
         // Instructions that are counted repeat exactly: there is nothing to draw conclusions about.
-        let lots = |_: &Interval| self.clock == Clock::Counter;
+        let is_sample = |arm: &Arm<'_>| arm.good().all(|run| !run.is_counted());
+        let lots = |_: &Interval| is_sample(baseline) && is_sample(arm);
         let interval = difference.interval.filter(lots);
         Some(Change {
             percent: percent(difference.ratio),

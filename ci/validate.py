@@ -59,12 +59,10 @@ CHECKS = [("lava-*.yaml", lava, "lava-common"), ("tuxsuite-*.yaml", tuxsuite, "t
 
 
 def main():
-    wrong = 0
+    wrong = found = 0
     for pattern, check, package in CHECKS:
         paths = sorted(FOLDER.glob(pattern))
-        if not paths:
-            print(f"wrong: there is no {pattern}")
-            wrong += 1
+        found += len(paths)
         for path in paths:
             try:
                 check(path)
@@ -77,7 +75,9 @@ def main():
             except Exception as error:
                 print(f"wrong: {path.name}: {error}")
                 wrong += 1
-    sys.exit(1 if wrong else 0)
+    if not found:
+        print(f"wrong: there is no job in {FOLDER}")
+    sys.exit(1 if wrong or not found else 0)
 
 
 main()

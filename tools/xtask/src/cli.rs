@@ -14,6 +14,9 @@ use crate::verbs;
 /// Fetch, patch, build, boot and measure arm64 CPU bring-up.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+#[command(
+    after_help = "KEY=VAL anywhere on the command line, such as LLVM=-19, goes to every make."
+)]
 struct Cli {
     #[command(flatten)]
     common: Common,

@@ -45,7 +45,7 @@ pub struct Bench {
     #[arg(long, value_name = "LIST", value_delimiter = ';')]
     topologies: Vec<Topology>,
     /// Repeats of each arm
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// Repeats before those, which are not kept [default: 1, with --icount 0]
     #[arg(long, value_name = "N")]
@@ -68,8 +68,6 @@ pub struct Bench {
     /// With --kvm-lab: CPUs of the host that the guest's share
     #[arg(long, value_name = "M", default_value_t = 4, requires = "kvm_lab", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_CPUS)))]
     pcpus: u32,
-    #[command(flatten, next_help_heading = "With --kvm-lab")]
-    host: HostOptions,
     /// The configuration of arms that name none
     #[arg(long, value_name = "NAME", default_value = "guest")]
     preset: String,
@@ -94,6 +92,8 @@ pub struct Bench {
     /// Go on with what this file lacks; all else must be as it was
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     resume: Option<Utf8PathBuf>,
+    #[command(flatten, next_help_heading = "With --kvm-lab")]
+    host: HostOptions,
 }
 
 fn module(text: &str) -> Result<(String, Utf8PathBuf), String> {

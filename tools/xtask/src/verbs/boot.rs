@@ -70,7 +70,7 @@ pub struct Boot {
     /// Steps for the guest before its files are read: a JSON list as in tools/guest-protocol
     #[arg(long, value_name = "FILE")]
     steps: Option<Utf8PathBuf>,
-    /// Kill the guest after so many seconds [default: 60 and 2 or more per CPU]
+    /// Kill the guest after so many seconds [default: 60, 2 or more per CPU, and more for slow firmware and faults]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Write the results to this file

@@ -25,7 +25,7 @@ use crate::stages::{self, Kernel, collect};
 /// elsewhere. Without arm64 hardware the host is emulated, hypervisor mode included.
 #[derive(Debug, Args)]
 pub struct KvmLab {
-    /// The guest's kernel: pristine, base, patched, a tree or an Image
+    /// The guest's kernel: base, patched, a tree or an Image
     #[arg(long, value_name = "base|patched|PATH", default_value = "patched")]
     kernel: Kernel,
     /// Load this module in the guest, where its kernel is an Image

@@ -71,6 +71,9 @@ enum Part {
     Kernel,
 }
 
+/// What PSCI answers for a CPU that is on.
+pub const ALREADY_ON: i32 = -4;
+
 impl Kind {
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -92,6 +95,16 @@ impl Kind {
     /// Whether the kernel injects it into itself.
     pub fn is_injected_by_kernel(self) -> bool {
         self.part() == Part::Kernel
+    }
+
+    /// Whether the kernel waits long for a CPU that has it: for one that comes late or never, or of
+    /// which it is told that it is on already.
+    pub fn is_waited_for(self) -> bool {
+        match self {
+            Self::Late(ms) => ms > 100,
+            Self::OnError(error) => error == ALREADY_ON,
+            kind => kind == Self::Never,
+        }
     }
 
     fn argument(self) -> Option<i64> {

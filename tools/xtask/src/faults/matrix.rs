@@ -3,7 +3,7 @@
 //! Which boots `cargo xtask faults` makes. Pure. What each must come to is not said here: that
 //! follows from its faults.
 
-use bringup_model::fault::{Fault, Kind};
+use bringup_model::fault::{ALREADY_ON, Fault, Kind};
 
 use crate::stages::Kernel;
 
@@ -66,12 +66,8 @@ impl Case {
     /// Whether instructions can be counted. A kernel that waits for a lost CPU executes so many of
     /// them that the host would need hours for ten seconds.
     pub fn can_count(&self) -> bool {
-        self.faults.iter().all(|fault| match fault.kind {
-            Kind::Late(ms) => ms <= 100,
-            Kind::Never => false,
-            Kind::OnError(error) => error != ALREADY_ON,
-            kind => !kind.is_injected_by_kernel(),
-        })
+        let can = |kind: Kind| !kind.is_waited_for() && !kind.is_injected_by_kernel();
+        self.faults.iter().all(|fault| can(fault.kind))
     }
 
     /// Whether the kernel has to inject one of the faults.
@@ -95,7 +91,6 @@ impl Case {
 }
 
 const CPUS: u32 = 8;
-const ALREADY_ON: i32 = -4;
 
 /// Every boot of the matrix.
 pub fn cases() -> Vec<Case> {

@@ -52,6 +52,10 @@ const USAGE: &[(&[&str], &str)] = &[
     ),
     (&["boot", "--kernel", "patched", "--cpus", "4", "--fault", "cpu=1"], "kind= is missing"),
     (
+        &["boot", "--kernel", "patched", "--cpus", "4", "--icount", "--fault", "cpu=1,kind=never"],
+        "leave --icount out",
+    ),
+    (
         &["boot", "--kernel", "patched", "--cpus", "4", "--fault", "cpu=4,kind=never"],
         "there is no CPU 4 among 4",
     ),

@@ -143,6 +143,18 @@ impl Boot {
         if without && request.faults.iter().any(|fault| fault.kind.is_injected_by_kernel()) {
             return usage("no-52bit-va, no-granule, die-early and panic need the patched kernel");
         }
+        // A kernel of unknown origin is not judged.
+        let parallel = request.parallel.unwrap_or(self.kernel == Kernel::Patched);
+        if request.icount
+            && parallel
+            && request.faults.iter().any(|fault| fault.kind.is_waited_for())
+        {
+            return usage(
+                "--icount: while one CPU is waited for, those that wait for their turn execute, and \
+                 the host would need hours for ten seconds of that; leave --icount out, or give \
+                 --parallel 0",
+            );
+        }
         if self.check && self.kernel == Kernel::Pristine {
             return usage("--check needs the timeline, which the pristine kernel has not");
         }

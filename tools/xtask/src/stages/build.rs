@@ -66,13 +66,12 @@ pub fn run(context: &Context, configured: &Configured, limit: Duration) -> Resul
     let module = if with_module {
         let files = module_files(&sources)?;
         let stamp = format!("{}{stamp}", digest(&files));
-        let dir = configured.home.join("module");
-        if !(module_stamp.is(&stamp) && find_module(&dir).is_ok()) {
+        if !(module_stamp.is(&stamp) && find_module(&configured.home).is_ok()) {
             module_stamp.clear()?;
-            make_module(&kbuild, configured, &dir, &files, limit)?;
+            make_module(&kbuild, configured, &files, limit)?;
             module_stamp.set(&stamp)?;
         }
-        Some(find_module(&dir)?)
+        Some(find_module(&configured.home)?)
     } else {
         None
     };
@@ -110,27 +109,30 @@ fn make_kernel(kbuild: &Kbuild, configured: &Configured, limit: Duration) -> Res
 }
 
 /// Builds the module from a fresh copy: it takes two seconds, and kbuild does not notice when the
-/// kernel's Rust crates have changed.
+/// kernel's Rust crates have changed. Another run may be using the old one: it stays until the new
+/// one takes its place.
 fn make_module(
     kbuild: &Kbuild,
     configured: &Configured,
-    dir: &Utf8Path,
     files: &[(Utf8PathBuf, Vec<u8>)],
     limit: Duration,
 ) -> Result<()> {
+    let dir = configured.home.join("module");
     if dir.exists() {
-        fs_err::remove_dir_all(dir)?;
+        fs_err::remove_dir_all(&dir)?;
     }
     for (name, content) in files {
         let file = dir.join(name);
-        fs_err::create_dir_all(file.parent().unwrap_or(dir))?;
+        fs_err::create_dir_all(file.parent().unwrap_or(&dir))?;
         fs_err::write(file, content)?;
     }
     let mut make = kbuild.make(&configured.tree, &configured.objects);
     make.arg(format!("M={dir}")).arg("modules");
     let what = format!("building the module for {}", configured.tree.kernel);
     kbuild::run(make, &what, &configured.home.join("module.log"), limit)?;
-    Ok(())
+    let made = find_module(&dir)?;
+    let name = made.file_name().unwrap_or_default();
+    Ok(fs_err::rename(&made, configured.home.join(name))?)
 }
 
 /// The module's sources by their names below `sources`, without what a make there has left.

@@ -32,8 +32,7 @@ const FIXED: [(&str, &str); 5] = [
 ];
 
 /// Environment variables that change what make does and therefore belong to a build's identity.
-const INFLUENCES: [&str; 5] =
-    ["KCFLAGS", "KRUSTFLAGS", "RUST_LIB_SRC", "LIBCLANG_PATH", "RUSTUP_TOOLCHAIN"];
+const INFLUENCES: [&str; 4] = ["KCFLAGS", "KRUSTFLAGS", "RUST_LIB_SRC", "LIBCLANG_PATH"];
 
 /// A make variable that the user set, on our command line or in the environment.
 fn variable(context: &Context, name: &str) -> Option<String> {
@@ -115,12 +114,14 @@ impl Kbuild {
     /// Everything but the sources that the result of a build depends on.
     pub fn fingerprint(&self) -> String {
         let mut text = String::new();
-        // Cargo and sudo change the search path; what it finds is told by the versions.
+        // Cargo and sudo change the search path, and rustup's choice is told by a variable or not;
+        // what they come to is told by the versions.
         let environment = self.environment.iter().filter(|(key, _)| key != "PATH");
         for (key, value) in self.variables.iter().chain(environment) {
             let _ = writeln!(text, "{key}={value}");
         }
-        for (tool, version) in &self.versions {
+        // It only boots what is built.
+        for (tool, version) in self.versions.iter().filter(|(tool, _)| *tool != "qemu") {
             let _ = writeln!(text, "{tool}: {version}");
         }
         for name in INFLUENCES {

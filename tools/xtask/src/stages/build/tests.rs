@@ -24,6 +24,7 @@ Image:
 	@mkdir -p $(O)/arch/arm64/boot && echo run >>$(O)/arch/arm64/boot/Image
 ifdef M
 modules:
+	@! grep -q error: $(M)/cpu_bringup.rs
 	@cp $(M)/cpu_bringup.rs $(M)/cpu_bringup.ko
 else
 modules:
@@ -114,6 +115,13 @@ fn what_is_up_to_date_is_not_built_again() {
     lab.write("repo/rust-module/cpu_bringup.rs", "two\n");
     assert_eq!(runs(&lab.build("a").unwrap()), 1);
     assert_eq!(fs_err::read_to_string(&module).unwrap(), "two\n");
+
+    // One that cannot be built does not take the old one from who uses it.
+    lab.write("repo/rust-module/cpu_bringup.rs", "error: three\n");
+    lab.build("a").unwrap_err();
+    assert_eq!(fs_err::read_to_string(&module).unwrap(), "two\n");
+    lab.write("repo/rust-module/cpu_bringup.rs", "two\n");
+    lab.build("a").unwrap();
 
     // A lost image and another configuration are reasons to build.
     fs_err::remove_file(&built.image).unwrap();

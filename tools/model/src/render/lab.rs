@@ -60,8 +60,11 @@ fn middle<'a>(runs: &[&'a Run]) -> Option<&'a Run> {
     sorted.get(sorted.len().saturating_sub(1) / 2).copied()
 }
 
-/// What is counted of a guest, for people.
-pub(super) const COUNTS: [(&str, fn(&Kvm) -> Option<u64>); 9] = [
+/// Something that is counted of a guest: its name for people, and how it is had.
+type Count = (&'static str, fn(&Kvm) -> Option<u64>);
+
+/// What is counted of a guest.
+pub(super) const COUNTS: [Count; 9] = [
     ("IRQ exits", |kvm| exits(kvm, "IRQ")),
     ("WFx exits", |kvm| exits(kvm, "WFx")),
     ("HVC64 exits", |kvm| exits(kvm, "HVC64")),

@@ -53,6 +53,15 @@ pub struct PlannedLab {
     pub host_sha256: Option<String>,
 }
 
+impl fmt::Display for PlannedLab {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bound = if self.pinned { "bound" } else { "not bound" };
+        let traced = if self.traced { "recorded" } else { "not recorded" };
+        write!(f, "{} CPUs, {bound}, {traced}", self.pcpus)?;
+        self.host_sha256.as_ref().map_or(Ok(()), |sha256| write!(f, ", Image {sha256}"))
+    }
+}
+
 /// One of the things that are compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedArm {
@@ -95,15 +104,6 @@ pub struct Slot {
     pub machine: usize,
     /// Which repeat it is, from 0; `None` for a warm-up.
     pub repeat: Option<u32>,
-}
-
-impl fmt::Display for PlannedLab {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bound = if self.pinned { "bound" } else { "not bound" };
-        let traced = if self.traced { "recorded" } else { "not recorded" };
-        write!(f, "{} CPUs, {bound}, {traced}", self.pcpus)?;
-        self.host_sha256.as_ref().map_or(Ok(()), |sha256| write!(f, ", Image {sha256}"))
-    }
 }
 
 impl Plan {

@@ -209,7 +209,7 @@ impl Situation<'_> {
             (-1, _) => EOPNOTSUPP,
             (-3, _) => EPERM,
             // No errors in themselves: the CPU may be on its way. This one is not.
-            (-4, Kernel::Patched) => {
+            (fault::ALREADY_ON, Kernel::Patched) => {
                 return vec![Outcome::KickError(EALREADY), Outcome::NeverArrived];
             }
             (-5, Kernel::Patched) => {

@@ -15,13 +15,13 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
-use sha2::{Digest as _, Sha256};
 
 use self::fragment::Request;
 use self::kconfig::Kconfig;
 use self::presets::Presets;
 use super::Kernel;
-use super::apply::{Tree, hex};
+use super::apply::Tree;
+use super::fetch::sha256_of;
 use super::kbuild::{self, Kbuild};
 use crate::context::Context;
 use crate::error::Failure;
@@ -196,8 +196,4 @@ fn account_for(tree: &Tree, requests: &[Request], config: &Utf8Path) -> Result<(
         }
     }
     bail!(Failure::Check(text))
-}
-
-fn sha256_of(file: &Utf8Path) -> Result<String> {
-    Ok(hex(&Sha256::digest(fs_err::read(file)?)))
 }

@@ -8,6 +8,7 @@ mod tarball;
 mod tree;
 mod upstream;
 
+pub use tarball::sha256_of;
 pub use tree::kernel_version;
 
 use std::collections::BTreeMap;

@@ -20,6 +20,7 @@ use crate::stages::boot::accel::{self, Accel, AccelRequest};
 use crate::stages::boot::plan::{MAX_CPUS, Topology};
 use crate::stages::boot::{BootOutcome, BootRequest, firmware};
 use crate::stages::build::Built;
+use crate::stages::fetch::sha256_of;
 use crate::stages::lab::{self, Host, LabRequest};
 use crate::stages::manifest::manifest;
 use crate::verbs::compare::Bound;
@@ -206,7 +207,7 @@ impl Bench {
     fn planned_lab(&self, host: &Host) -> Result<PlannedLab> {
         let host_sha256 = match host {
             Host::Real => None,
-            Host::Emulated(host) => Some(bench::digest(&host.image)?),
+            Host::Emulated(host) => Some(sha256_of(&host.image)?),
         };
         let (pinned, traced) = (self.host.pinned(), self.host.traced());
         Ok(PlannedLab { pcpus: self.pcpus, pinned, traced, host_sha256 })

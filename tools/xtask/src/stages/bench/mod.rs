@@ -21,6 +21,7 @@ use super::apply::hex;
 use super::boot::plan::Topology;
 use super::boot::{self, BootOutcome, BootRequest};
 use super::build::{self, Built};
+use super::fetch::sha256_of;
 use super::lab::{self, LabRequest};
 use super::{Kernel, collect};
 use crate::context::Context;
@@ -75,11 +76,6 @@ pub fn prepare(
     })
 }
 
-/// SHA-256 of a file, in hexadecimal.
-pub fn digest(file: &Utf8Path) -> Result<String> {
-    Ok(hex(&Sha256::digest(fs_err::read(file)?)))
-}
-
 impl Prepared {
     /// What the plan records of it.
     pub fn planned(&self, append: &str) -> Result<PlannedArm> {
@@ -89,8 +85,8 @@ impl Prepared {
             name: self.arm.name.clone(),
             kernel: self.arm.kernel.to_string(),
             preset: self.preset.clone(),
-            image_sha256: digest(&self.image)?,
-            module_sha256: self.module.as_deref().map(digest).transpose()?,
+            image_sha256: sha256_of(&self.image)?,
+            module_sha256: self.module.as_deref().map(sha256_of).transpose()?,
             parameters: words.join(" "),
         })
     }

@@ -219,8 +219,8 @@ impl BootRequest {
         self.limit.unwrap_or(healthy + self.firmware_limit())
     }
 
-    /// What firmware and faults may add to that. Under icount a CPU that waits may execute, and that
-    /// takes the host far longer than the guest's clock shows.
+    /// What firmware and faults may add to that. Under icount the ticks of CPUs that idle meanwhile
+    /// take the host far longer than the guest's clock shows.
     fn firmware_limit(&self) -> Duration {
         if self.firmware.is_none() && self.faults.is_empty() {
             return Duration::ZERO;

@@ -40,9 +40,9 @@ int main(void)
 		case 'w': cpuhp_window_waiting(&w, a, b); break;
 		case 't': cpuhp_window_turn(&w, a, b, c); break;
 		}
-		printf("%u %u %llu %llu %llu %u %u %u %u %u %llu %llu %llu\n", w.ahead, w.max,
+		printf("%u %u %llu %llu %llu %u %u %u %u %u %llu %llu %llu %llu %u\n", w.ahead, w.max,
 		       w.kick, w.release, w.period, w.spare, w.round_end, w.trial_base,
-		       w.trial_start, w.trial_left, w.trial_sum, w.trial_max, w.in_vain);
+		       w.trial_start, w.trial_left, w.trial_sum, w.trial_max, w.in_vain, w.pause, w.kicked);
 	}
 	return 0;
 }
@@ -87,19 +87,19 @@ fn transcribed() -> (String, String) {
     let mut random = Pcg64::seed_from_u64(1);
     let (mut operations, mut states) = (String::new(), String::new());
     let mut auto = Auto::new(0);
-    let mut turn = 0;
+    let (mut turn, mut kicked) = (0, 0);
     for index in 0..OPERATIONS {
         // Times of all magnitudes, from nothing to more than a minute.
         let bits = random.random_range(0..37);
         let ns = random.random_range(0..=1_u64 << bits);
         let choice = if index == 0 { 0 } else { random.random_range(0..100) };
-        let kicked = turn + 1 + random.random_range(0..20);
+        kicked = kicked.max(turn + 1 + random.random_range(0..20));
         let places = [turn, kicked].map(u64::from);
         let (what, arguments) = match choice {
             0..1 => {
                 let max = random.random_range(0..5000);
                 auto = Auto::new(max);
-                turn = 0;
+                (turn, kicked) = (0, 0);
                 ('i', [u64::from(max), 0, 0, 0, 0, 0])
             }
             1..15 => {
@@ -128,11 +128,13 @@ fn transcribed() -> (String, String) {
         let [a, b, c, d, e, f] = arguments;
         writeln!(operations, "{what} {a} {b} {c} {d} {e} {f}").unwrap();
         let Auto { ahead, max, kick, release, period, spare, round_end, .. } = auto;
-        let Auto { trial_base, trial_start, trial_left, trial_sum, trial_max, in_vain, .. } = auto;
+        let Auto { trial_base, trial_start, trial_left, trial_sum, trial_max, .. } = auto;
+        let Auto { in_vain, pause, kicked: online_kicked, .. } = auto;
         writeln!(
             states,
             "{ahead} {max} {kick} {release} {period} {spare} {round_end} {trial_base} \
-             {trial_start} {trial_left} {trial_sum} {trial_max} {in_vain}"
+             {trial_start} {trial_left} {trial_sum} {trial_max} {in_vain} \
+             {pause} {online_kicked}"
         )
         .unwrap();
     }
@@ -152,7 +154,10 @@ fn the_simulated_rule_is_the_kernels() {
         ("400000ULL", "500000ULL"),
         ("_START_KICKS\t2U", "_START_KICKS\t3U"),
         ("_TRIAL\t\t6U", "_TRIAL\t\t5U"),
+        ("_PAUSE\t\t32U", "_PAUSE\t\t31U"),
         ("period / 16", "period / 15"),
+        ("period / 2 <=", "period / 3 <="),
+        ("2 * usual", "3 * usual"),
         ("in_vain / 8", "in_vain / 9"),
         ("10000000ULL", "11000000ULL"),
         ("_MIN_ROUND\t\t8U", "_MIN_ROUND\t\t9U"),

@@ -666,7 +666,7 @@ mod tests {
     #[test]
     fn on_hardware_it_is_as_good_as_everybody_at_once() {
         for (latency, excess, excess_if_quick) in [
-            (Latency::Constant as fn(u64) -> Latency, 0.0, 2.0),
+            (Latency::Constant as fn(u64) -> Latency, 0.0, 1.4),
             (Latency::Jitter, 0.0, 1.0),
             (Latency::Tail, 2.0, 5.0),
         ] {
@@ -681,9 +681,10 @@ mod tests {
 
     /// As long as a kick blocks, nobody learns how long the others take.
     #[test]
-    fn kicks_that_block_cost_no_more_than_a_latency() {
+    fn kicks_that_block_cost_no_more_than_half_a_latency() {
         for block in [MS, 45 * MS] {
-            for latency in [Latency::Constant as fn(u64) -> Latency, Latency::Jitter] {
+            for latency in [Latency::Constant as fn(u64) -> Latency, Latency::Jitter, Latency::Tail]
+            {
                 let machines = grid(latency).filter(|machine| machine.release >= 200 * US);
                 for machine in machines.map(|machine| Machine { block, ..machine }) {
                     let slowest =
@@ -691,7 +692,7 @@ mod tests {
                     let [serial, all, auto] = totals(&machine);
                     assert!(auto <= serial + (serial * 0.03).max(1.0), "{machine:?}");
                     let excess = auto - all - (all * 0.1).max(2.0);
-                    assert!(excess <= slowest / 1e6, "{excess} ms: {machine:?}");
+                    assert!(excess <= 0.51 * slowest / 1e6, "{excess} ms: {machine:?}");
                 }
             }
         }
@@ -711,7 +712,7 @@ mod tests {
     }
 
     /// What comes late and slow is known only once it is waited for: that costs one latency if it is
-    /// longer than the control CPU sleeps, and a few if a larger window has to prove itself first.
+    /// longer than the control CPU sleeps, and three if a larger window has to prove itself first.
     #[test]
     fn a_surprise_costs_a_few_latencies() {
         for latency in [

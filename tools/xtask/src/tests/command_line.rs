@@ -5,7 +5,7 @@
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use xshell::cmd;
 
 use super::judge::exit;
@@ -264,8 +264,8 @@ pub fn command(
 
 /// Our own program with `arguments`, in the same cache.
 pub fn ours(runner: &Runner<'_>, arguments: &[&str]) -> Result<Command> {
-    let program = std::env::current_exe().context("cannot find our own program")?;
-    let program = Utf8PathBuf::try_from(program)?;
+    // Not by its name: cargo may have built another one meanwhile.
+    let program = format!("/proc/{}/exe", std::process::id());
     let mut command = Command::from(cmd!(runner.context.sh, "{program} {arguments...}"));
     command.env("BRINGUP_CACHE", runner.context.cache.as_str());
     command.current_dir(&runner.context.repo);

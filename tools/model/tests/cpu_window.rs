@@ -159,7 +159,7 @@ fn the_simulated_rule_is_the_kernels() {
     // Another constant does not go unnoticed.
     for (constant, other) in [
         ("400000ULL", "500000ULL"),
-        ("_START_KICKS\t2U", "_START_KICKS\t3U"),
+        ("_START_NS, w->kick", "_START_NS, 2 * w->kick"),
         ("_TRIAL\t\t6U", "_TRIAL\t\t5U"),
         ("_PAUSE\t\t8U", "_PAUSE\t\t9U"),
         ("2000000ULL", "3000000ULL"),

@@ -54,6 +54,8 @@ pub struct Auto {
     pub release: u64,
     /// Time from one CPU online to the next, smoothed, ns; 0 before the first.
     pub period: u64,
+    /// How many CPUs had been kicked when the last one came online or failed.
+    pub kicked: u32,
     /// What `ahead` was when the turn of the present CPU came.
     pub base: u32,
     /// By how many slots CPUs were alive too early, at least, in this round.
@@ -74,8 +76,6 @@ pub struct Auto {
     pub in_vain: u64,
     /// For how long CPUs have to be waited for before the next trial, ns.
     pub pause: u64,
-    /// How many CPUs had been kicked when the last one came online or failed.
-    pub kicked: u32,
 }
 
 impl Auto {
@@ -87,6 +87,7 @@ impl Auto {
             kick: 0,
             release: 0,
             period: 0,
+            kicked: 0,
             base: 0,
             spare: u32::MAX,
             round_end: 0,
@@ -97,18 +98,11 @@ impl Auto {
             trial_max: 0,
             in_vain: 0,
             pause: 0,
-            kicked: 0,
         }
     }
 
     fn smooth(average: &mut u64, ns: u64) {
         *average = if *average != 0 { (*average * 7 + ns) / 8 } else { ns }.max(1);
-    }
-
-    /// The same, but whatever is more counts as twice.
-    fn smooth_cautiously(average: &mut u64, ns: u64) {
-        let limit = if *average == 0 { ns } else { 2 * *average };
-        Self::smooth(average, ns.min(limit));
     }
 
     /// A kick took `ns`.
@@ -193,7 +187,8 @@ impl Auto {
         }
         self.pause = self.pause.saturating_sub(wait);
         if self.trial_left == 0 {
-            Self::smooth_cautiously(&mut self.period, period);
+            let limit = if self.period == 0 { period } else { 2 * self.period };
+            Self::smooth(&mut self.period, period.min(limit));
         } else if period > self.period.max(wait + 2 * usual) {
             self.give_up(period - self.period);
         } else if turn >= self.trial_start {
@@ -745,13 +740,15 @@ mod tests {
             |ns| Latency::First(ns / 10, ns),
             |ns| Latency::Halves(ns / 10, ns),
         ] {
-            for machine in grid(latency).filter(|machine| machine.release >= 200 * US) {
+            for machine in grid(latency) {
                 let slowest = (0..machine.cpus).map(|cpu| machine.latency(cpu)).fold(0.0, f64::max);
                 let [serial, all, auto] = totals(&machine);
                 assert!(auto <= serial + (serial * 0.03).max(1.0), "{machine:?}");
                 let excess = auto - all - (all * 0.1).max(2.0);
                 let latencies = if slowest > 12e6 { 1.0 } else { 3.4 };
-                assert!(excess <= latencies * slowest / 1e6, "{excess} ms: {machine:?}");
+                // Where releases are quick, a trial that could gain 2 ms makes up for many of them.
+                let quick = if machine.release < 200 * US { 2.8 } else { 0.0 };
+                assert!(excess <= latencies * slowest / 1e6 + quick, "{excess} ms: {machine:?}");
             }
         }
     }

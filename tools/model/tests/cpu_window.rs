@@ -41,9 +41,10 @@ int main(void)
 		case 't': cpuhp_window_turn(&w, a, b, c); break;
 		case 'f': cpuhp_window_failed(&w, a); break;
 		}
-		printf("%u %u %llu %llu %llu %u %u %u %u %u %llu %llu %llu %llu %u %u\n", w.ahead, w.max,
-		       w.kick, w.release, w.period, w.spare, w.round_end, w.trial_base,
-		       w.trial_start, w.trial_left, w.trial_sum, w.trial_max, w.in_vain, w.pause, w.kicked, w.base);
+		printf("%u %u %llu %llu %llu %u %u %u %u %u %u %u %llu %llu %llu %llu\n", w.ahead,
+		       w.max, w.kick, w.release, w.period, w.kicked, w.base, w.spare, w.round_end,
+		       w.trial_base, w.trial_start, w.trial_left, w.trial_sum, w.trial_max,
+		       w.in_vain, w.pause);
 	}
 	return 0;
 }
@@ -134,14 +135,13 @@ fn transcribed() -> (String, String) {
         };
         let [a, b, c, d, e, f] = arguments;
         writeln!(operations, "{what} {a} {b} {c} {d} {e} {f}").unwrap();
-        let Auto { ahead, max, kick, release, period, spare, round_end, .. } = auto;
-        let Auto { trial_base, trial_start, trial_left, trial_sum, trial_max, .. } = auto;
-        let Auto { in_vain, pause, kicked: seen, base, .. } = auto;
+        let Auto { ahead, max, kick, release, period, kicked: seen, base, .. } = auto;
+        let Auto { spare, round_end, trial_base, trial_start, trial_left, .. } = auto;
+        let Auto { trial_sum, trial_max, in_vain, pause, .. } = auto;
         writeln!(
             states,
-            "{ahead} {max} {kick} {release} {period} {spare} {round_end} {trial_base} \
-             {trial_start} {trial_left} {trial_sum} {trial_max} {in_vain} \
-             {pause} {seen} {base}"
+            "{ahead} {max} {kick} {release} {period} {seen} {base} {spare} {round_end} \
+             {trial_base} {trial_start} {trial_left} {trial_sum} {trial_max} {in_vain} {pause}"
         )
         .unwrap();
     }

@@ -19,6 +19,7 @@
  *   -DNO_REVOKE		the control CPU gives up and leaves the release in advance as it is
  *   -DBLIND_REVOKE	it gives up although the AP has made use of the release
  *   -DFAIL_AFTER_RELEASE	the AP may find that it does not fit after its release
+ *   -DNO_SECOND_CALL	firmware is not asked again for an AP that waits
  *   -DRESET_ON_RETRY	a retry resets the boot status of an AP that is on its way
  *   -DNO_SEV		nothing wakes the AP up
  *   -DSTATUS_BEFORE_NOTE	the AP sets its boot status before it leaves its note
@@ -44,10 +45,12 @@ bool event;				/* the AP's event register */
 /* The world */
 bool on;				/* firmware was asked to start the AP, and it is not off */
 bool lost;				/* it is never going to arrive */
+byte lives;				/* how often firmware has started it */
 
 /* What the properties are about */
 byte attempt;
 byte checked_for;			/* the attempt in which the AP was last checked */
+bool trying;				/* an attempt goes on */
 bool waiting;				/* the control CPU waits for the AP */
 bool let_go;				/* the AP goes on, and will not wait any more */
 byte reports;				/* likewise */
@@ -63,6 +66,8 @@ inline sev() {
 /* atomic_cond_read_acquire(st, VAL != SYNC_STATE_ALIVE), with __cmpwait() */
 inline wait_while_alive() {
 	do
+	/* A virtual CPU is unplugged, which no attempt can be under way for */
+	:: atomic { !trying && sync == ALIVE -> on = false; goto gone }
 	:: seen = sync;
 	   if
 #ifdef NO_RETRY_REPORT
@@ -76,7 +81,12 @@ inline wait_while_alive() {
 	   event -> event = false;	/* wfe */
 	   if
 	   :: sync != seen		/* ldxr, cbnz */
-	   :: else -> event -> event = false
+	   :: else ->
+		if
+		:: event -> event = false
+		/* The last attempt may have failed for what its last life has left */
+		:: lives == 2 && attempt == ATTEMPTS && !trying -> goto gone
+		fi
 	   fi
 	od
 }
@@ -118,7 +128,13 @@ proctype ap() {
 
 	/* head.S, MMU off */
 	if
-	:: early = STUCK; goto gone
+	:: early = STUCK;
+	   if
+	   /* The status is an earlier attempt's, so nobody will look at this one */
+	   :: status == SUCCESS -> lost = true
+	   :: else
+	   fi;
+	   goto gone
 	:: skip
 	fi;
 
@@ -186,7 +202,7 @@ attempts:
 	do
 	:: attempt == ATTEMPTS || !present -> break
 	:: else ->
-		d_step { attempt++; reports = 0; ticks = 0 };
+		d_step { attempt++; trying = true; reports = 0; ticks = 0 };
 
 		/* cpuhp_can_boot_ap() */
 		old = sync;
@@ -227,20 +243,25 @@ attempts:
 #ifdef RESET_ON_RETRY
 			status = MMU_OFF;
 #endif
+			sev();
+#ifdef NO_SECOND_CALL
 			if
-			:: status == SUCCESS -> sev(); goto wait
+			:: status == SUCCESS -> goto wait
 			:: else
 			fi
+#endif
 		:: else -> status = MMU_OFF
 		fi;
 		/* The enable method. A CPU that is on gets ALREADY_ON or ON_PENDING. */
 		atomic {
 			if
-			:: !on && !kicked ->
+			:: !on && lives < 2 ->
 				if
-				:: on = true; refused = false; run ap()
+				:: on = true; refused = false; lives++; run ap()
 				:: refused = true
 				fi
+			/* Twice is enough to see */
+			:: !on && lives == 2 -> lost = true; refused = false
 			:: else -> refused = !kicked
 			fi
 		};
@@ -319,11 +340,20 @@ revoke:
 		fi;
 		goto over;
 refuse:
-		/* Nobody can have made use of a release with this kick */
-		atomic { released = false; waiting = false };
-		assert(!let_go);
+		/*
+		 * An AP that was on its way can have failed since it was looked at, and been started
+		 * anew by the call above. Then the report was about its last life, and in this one
+		 * it can have made use of a release with this kick.
+		 */
+		atomic {
+			if
+			:: let_go -> reports = 0; goto wait
+			:: else -> released = false; waiting = false
+			fi
+		};
 over:
 		assert(reports == 1);
+		trying = false;
 		goto attempts;
 alive:
 		sev();

@@ -33,7 +33,7 @@ const STUCK: &str = "invalid end state";
 const STALE: &str = "assertion violated (checked_for==attempt)";
 
 /// See `handshake.pml` for what each one is.
-const HANDSHAKE: [Variant; 14] = [
+const HANDSHAKE: [Variant; 15] = [
     holds(&[]),
     holds(&["NO_CPU_DIE"]),
     fails(&["NO_RETRY_REPORT"], STUCK),
@@ -43,6 +43,7 @@ const HANDSHAKE: [Variant; 14] = [
     fails(&["NO_REVOKE"], "assertion violated  !(released)"),
     fails(&["BLIND_REVOKE"], "assertion violated  !(let_go)"),
     fails(&["FAIL_AFTER_RELEASE"], STUCK),
+    fails(&["NO_SECOND_CALL"], STUCK),
     fails(&["RESET_ON_RETRY"], STUCK),
     fails(&["NO_SEV"], STUCK),
     fails(&["STATUS_BEFORE_NOTE"], "assertion violated note"),

@@ -11,6 +11,8 @@ import pathlib
 import shlex
 import sys
 
+if len(sys.argv) != 2 or not pathlib.Path(sys.argv[1]).is_dir():
+    sys.exit("usage: validate.py FOLDER, which `cargo xtask ci render --output FOLDER` made")
 FOLDER = pathlib.Path(sys.argv[1])
 # Where Debian has the modules of its packages, which a virtual environment does not look at.
 DEBIAN = "/usr/lib/python3/dist-packages"
@@ -46,7 +48,8 @@ def tuxsuite(path):
 def tuxrun(path):
     from tuxrun.argparse import setup_parser
 
-    commands = [shlex.split(line) for line in path.read_text().splitlines() if line.startswith("tuxrun ")]
+    lines = [shlex.split(line, comments=True) for line in path.read_text().splitlines()]
+    commands = [line[1:] for line in lines if line[:2] == ["step", "tuxrun"]]
     if not commands:
         raise ValueError("no command line of tuxrun's in it")
     for command in commands:

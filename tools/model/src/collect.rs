@@ -65,6 +65,14 @@ pub fn require_all_online(run: Run) -> Run {
     }
 }
 
+/// The run, as a failed one if a CPU failed that was to come up and no fault was asked for. CPUs may
+/// have been left alone, as with `maxcpus=`.
+#[must_use]
+pub fn require_none_failed(run: Run) -> Run {
+    let fails = run.per_cpu.iter().any(|cpu| cpu.outcome.is_failure());
+    if fails && run.faults.is_empty() { require_all_online(run) } else { run }
+}
+
 /// Which CPUs the timeline does not show to be up; `None` if it shows all of them.
 fn not_all_online(run: &Run) -> Option<String> {
     let is_up = |outcome: &Outcome| matches!(outcome, Outcome::Boot | Outcome::Online);
@@ -189,6 +197,17 @@ mod tests {
         assert_eq!(run.smp_ns, Some(19_961_000));
         assert_eq!((run.console_bytes, run.host_cpu_ns), (7, Some(20_000_000)));
         assert_eq!(run.per_cpu.len(), 4);
+    }
+
+    #[test]
+    fn a_cpu_that_fails_is_a_failure_unless_it_was_asked_for() {
+        assert!(require_none_failed(of(&samples::with_failure(2), "0")).ok);
+        let failing = samples::with_failure(4);
+        let run = require_none_failed(of(&failing, "0-2"));
+        assert_eq!(detail(&run), "3 of 4 CPUs are up by the timeline: CPU 3 is never-arrived");
+        let mut asked = of(&failing, "0-2");
+        asked.faults = vec!["cpu=3,kind=never".into()];
+        assert!(require_none_failed(asked).ok);
     }
 
     #[test]

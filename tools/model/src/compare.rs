@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::bench::{self, Conditions, Figure, Group, Machine};
 use crate::inference::{Difference, Summary};
-use crate::results::Run;
+use crate::results::{Clock, Run};
 
 /// Why two files cannot be compared.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -44,6 +44,15 @@ pub enum NotComparable {
         a: String,
         /// The arms of B.
         b: String,
+    },
+    /// Waiting for an emulator by the host's clock tells about the host.
+    #[error(
+        "{arms}: these are times of an emulated guest by the host's clock, which are no measure of \
+         anything but the host; with --icount they would count"
+    )]
+    Emulated {
+        /// The arms, as `p0` or `p0:p1`.
+        arms: String,
     },
     /// The figures are not of the same kind.
     #[error("{arms}: {field} differs: {a} in A, {b} in B")]
@@ -135,7 +144,11 @@ pub fn compare(
     let mut pairs = Vec::new();
     for (arm_a, arm_b) in matched(&groups_a, &groups_b, arms)? {
         let (runs_a, runs_b) = (good(&groups_a, &arm_a, "A")?, good(&groups_b, &arm_b, "B")?);
-        check(&names(&arm_a, &arm_b), &runs_a, &runs_b)?;
+        let arms = names(&arm_a, &arm_b);
+        check(&arms, &runs_a, &runs_b)?;
+        if runs_a.iter().chain(&runs_b).any(|run| run.clock == Clock::Host) {
+            return Err(NotComparable::Emulated { arms });
+        }
         for group_a in groups_a.iter().filter(|group| group.arm == arm_a) {
             let same =
                 |group: &&Group<'_>| group.arm == arm_b && group.conditions == group_a.conditions;
@@ -162,6 +175,20 @@ pub fn compare(
         }
     }
     Ok(pairs)
+}
+
+/// The arms of each file that were not compared with any of the other.
+pub fn left_out(a: &[Run], b: &[Run], pairs: &[Pair]) -> (Vec<String>, Vec<String>) {
+    let others = |runs: &[Run], of: fn(&Pair) -> &str| {
+        let mut others: Vec<String> = Vec::new();
+        for run in runs {
+            if !pairs.iter().any(|pair| of(pair) == run.arm) && !others.contains(&run.arm) {
+                others.push(run.arm.clone());
+            }
+        }
+        others
+    };
+    (others(a, |pair| &pair.arm_a), others(b, |pair| &pair.arm_b))
 }
 
 /// The groups, of which one at least has a run that went well.
@@ -258,7 +285,6 @@ fn check(arms: &str, a: &[&Run], b: &[&Run]) -> Result<(), NotComparable> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::Clock;
     use crate::samples;
 
     /// Eight runs of about `ns` by the counter of a real CPU.
@@ -343,6 +369,26 @@ mod tests {
         };
         let pair = pair(&counted(1_000_000), &counted(1_060_000));
         assert!(pair.counted && pair.regression(0.05).is_some());
+    }
+
+    #[test]
+    fn an_emulators_time_is_no_measure() {
+        let mut a = runs("p1", 16, 1_000_000);
+        for run in &mut a {
+            run.accel = "tcg".into();
+            run.clock = Clock::Host;
+        }
+        let error = compare(&a, &a, &[], 1).unwrap_err().to_string();
+        assert!(error.starts_with("p1: these are times of an emulated guest"), "{error}");
+    }
+
+    #[test]
+    fn arms_without_a_partner_are_named() {
+        let a = [runs("p0", 16, 1_000_000), runs("p1", 16, 1_000_000)].concat();
+        let b = [runs("base", 16, 1_000_000), runs("p0", 16, 1_000_000)].concat();
+        let pairs = compare(&a, &b, &[], 1).unwrap();
+        assert_eq!(left_out(&a, &b, &pairs), (vec!["p1".into()], vec!["base".into()]));
+        assert_eq!(left_out(&a, &a, &compare(&a, &a, &[], 1).unwrap()), (vec![], vec![]));
     }
 
     fn refused(change: impl Fn(&mut Run)) -> String {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use strip_ansi_escapes::strip_str;
 use thiserror::Error;
 
-use crate::collect;
+use crate::collect::{self, require_none_failed};
 use crate::dmesg::{self, BringUp};
 use crate::results::{Clock, LogSpan, Run, Setup};
 use crate::timeline::{Cpu, Outcome, Timeline};
@@ -156,7 +156,7 @@ fn is_date(text: &str) -> bool {
 }
 
 /// Reads what was copied: at least one of the two files, as bytes. CPUs are those that the timeline
-/// has rows for, else those that the log says are possible.
+/// has rows for, else those of which the log says that they came online or failed to.
 ///
 /// # Errors
 ///
@@ -208,6 +208,7 @@ pub fn read(timeline: Option<&[u8]>, log: Option<&[u8]>, said: Said) -> Result<C
         firmware: said.firmware,
     });
     if let Some(log) = &log {
+        run.faults = log.parameter("cpuhp.fault=").map(str::to_owned).into_iter().collect();
         run.smp_ns = log.span.map(|span| span.brought_up - span.bringing_up);
         run.console_bytes = log.bytes;
         if let Some(note) = log.note {
@@ -220,10 +221,27 @@ pub fn read(timeline: Option<&[u8]>, log: Option<&[u8]>, said: Said) -> Result<C
             if let Some(doubt) = collect::contradiction(timeline, None) {
                 run = run.with_failure(collect::failure("timeline", doubt));
             }
+            run = require_none_failed(run);
+            if log.is_none() {
+                notes.push(
+                    "nothing tells whether the timeline is complete; with --dmesg the kernel's \
+                     own count of CPUs would"
+                        .into(),
+                );
+            }
         }
         (None, Some(log)) => {
             run.coarse = log.span;
             run.per_cpu = log.rows();
+            if let Some(failed) = log.failed.as_ref().filter(|_| run.faults.is_empty()) {
+                run = run.with_failure(collect::failure("not-all-online", failed.clone()));
+            } else if log.possible > log.cpus {
+                notes.push(format!(
+                    "{} of {} possible CPUs are online, and no other is said to have failed: the \
+                     run counts as one of {} CPUs",
+                    log.cpus, log.possible, log.cpus
+                ));
+            }
             notes.push(
                 "there is no timeline: when each CPU spoke is taken from the log, to the \
                  microsecond, and marked as coarse"
@@ -308,9 +326,13 @@ struct Log {
     machine: Option<String>,
     parameters: Option<String>,
     /// Possible CPUs.
+    possible: u32,
+    /// Those of the run: online at the end of the bring-up, or that were to be.
     cpus: u32,
     /// Online at the end of the bring-up, and the line that says so.
     online: (u32, usize),
+    /// What the kernel says of the first CPU that failed to come online.
+    failed: Option<String>,
     /// `None` if it has no usable stamps.
     span: Option<LogSpan>,
     /// When each CPU spoke, in nanoseconds of the log, with its MPIDR.
@@ -389,7 +411,17 @@ impl Log {
             if cpu >= MOST_CPUS {
                 return Err(wrong(booted.line, format!("damaged: there is no CPU {cpu}")));
             }
-            let value = (booted.at_ns.filter(|_| span.is_some()), booted.what.mpidr.unwrap_or(0));
+            let at_ns = booted.at_ns.filter(|_| span.is_some());
+            if let (Some(span), Some(at)) = (span, at_ns)
+                && !(span.bringing_up..=span.brought_up).contains(&at)
+            {
+                let what = format!(
+                    "damaged: stamped outside the bring-up, of which it is a part (lines {begin} to {})",
+                    end.line
+                );
+                return Err(wrong(booted.line, what));
+            }
+            let value = (at_ns, booted.what.mpidr.unwrap_or(0));
             if spoke.insert(cpu, value).is_some() {
                 let what =
                     format!("damaged: CPU {cpu} has booted before, and no boot does that twice");
@@ -397,7 +429,28 @@ impl Log {
             }
         }
         let online = (end.what.cpus, end.line);
-        let cpus = possible_cpus(&text).unwrap_or(0).max(online.0);
+        // The boot CPU says nothing, each other that is online by then does.
+        let others = spoke.keys().filter(|cpu| **cpu != 0).count();
+        if others + 1 != online.0 as usize {
+            let what = match others {
+                0 => format!(
+                    "counts {} CPUs, and none says that it has booted: this is not the log of an \
+                     arm64 kernel, or lines are missing",
+                    online.0
+                ),
+                others => format!(
+                    "counts {} CPUs, and {others} beside the boot CPU say that they have booted: \
+                     lines are missing, or of another boot",
+                    online.0
+                ),
+            };
+            return Err(wrong(end.line, what));
+        }
+        let failed: Vec<&str> =
+            (text.lines().take(end.line).skip(begin)).filter_map(failed_to_come_online).collect();
+        let possible = possible_cpus(&text).unwrap_or(0).max(online.0);
+        let failed_cpus = u32::try_from(failed.len()).unwrap_or(u32::MAX);
+        let cpus = online.0.saturating_add(failed_cpus).min(possible);
         let after = |mark: &str| {
             let rest = text.lines().find_map(|line| Some(line.split_once(mark)?.1.trim()))?;
             (!rest.is_empty()).then(|| rest.to_owned())
@@ -406,8 +459,10 @@ impl Log {
             kernel: dmesg::kernel_version(&text).map(str::to_owned),
             machine: after("Machine model: ").or_else(|| after("DMI: ")),
             parameters: after("Kernel command line: "),
+            possible,
             cpus,
             online,
+            failed: failed.first().map(|text| (*text).to_owned()),
             span,
             spoke,
             emulated: text.contains("on physical CPU 0x0000000000 [0x000f051"),
@@ -416,11 +471,15 @@ impl Log {
         })
     }
 
+    /// The value of a kernel parameter, the last one if it is given several times.
+    fn parameter(&self, name: &str) -> Option<&str> {
+        let words = self.parameters.as_ref()?.split_whitespace();
+        words.filter_map(|word| word.strip_prefix(name)).next_back()
+    }
+
     /// What the kernel's parameters say about the mode.
     fn parallel(&self) -> Option<bool> {
-        let words = self.parameters.as_ref()?.split_whitespace();
-        let value = words.filter_map(|word| word.strip_prefix("cpuhp.parallel=")).next_back()?;
-        match value {
+        match self.parameter("cpuhp.parallel=")? {
             "1" | "y" | "Y" | "on" => Some(true),
             "0" | "n" | "N" | "off" => Some(false),
             _ => None,
@@ -490,6 +549,15 @@ fn plain(text: &str) -> String {
 
 fn lines_with(text: &str, mark: &str) -> Vec<usize> {
     text.lines().zip(1..).filter(|(line, _)| line.contains(mark)).map(|(_, line)| line).collect()
+}
+
+/// What a line says of a CPU that failed to come online, which the kernel says once for each.
+fn failed_to_come_online(line: &str) -> Option<&str> {
+    let at = [": failed to come online", ": failed to boot"].iter().find_map(|it| line.find(it))?;
+    let cpu = line.get(..at)?.rfind("CPU")?;
+    let number = line.get(cpu + 3..at)?;
+    (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+        .then(|| line.get(cpu..))?
 }
 
 /// How many CPUs the kernel counts as possible.
@@ -680,6 +748,10 @@ mod tests {
             ("two boots", format!("{LOG}{LOG}"), 17, "several boots"),
             ("backwards", LOG.replace("0.080963", "0.000963"), 10, "before line 6"),
             ("twice", LOG.replace("CPU3", "CPU1"), 9, "CPU 1 has booted before"),
+            ("too early", LOG.replace("0.070400", "0.060400"), 8, "outside the bring-up"),
+            ("too late", LOG.replace("0.070400", "0.080964"), 8, "outside the bring-up"),
+            ("a line lost", without("CPU3: "), 9, "counts 4 CPUs, and 2 beside the boot CPU"),
+            ("another kernel", without(": Booted"), 7, "none says that it has booted"),
             ("no such CPU", LOG.replace("CPU3", "CPU99999999"), 9, "no CPU 99999999"),
             ("torn stamp", LOG.replace("[    0.061002]", "[    0.0610"), 6, "no time stamps"),
         ] {
@@ -733,10 +805,35 @@ mod tests {
     }
 
     #[test]
+    fn cpus_that_failed_make_a_failed_run() {
+        let three = LOG.replace("1 node, 4 CPUs", "1 node, 3 CPUs");
+        let line = "[    0.075400] CPU3: Booted secondary processor 0x0000000101 [0x410fd083]\n";
+        let failed = three.replace(line, "[    0.075400] CPU3: failed to come online\n");
+        let run = log_only(&failed).unwrap().run;
+        assert_eq!((run.ok, run.cpus), (false, 4));
+        assert_eq!(run.failure.unwrap().detail, "CPU3: failed to come online");
+        let timeline = samples::with_failure(4).to_string();
+        let run = both(&timeline, &failed).unwrap().run;
+        assert!(run.failure.unwrap().detail.contains("CPU 3 is never-arrived"));
+        // It was asked for.
+        let fault = failed.replace("quiet", "quiet cpuhp.fault=3:die-early");
+        let run = both(&timeline, &fault).unwrap().run;
+        assert_eq!((run.ok, run.faults), (true, vec!["3:die-early".to_owned()]));
+        assert!(log_only(&fault).unwrap().run.ok);
+        // With maxcpus=3 nothing failed. It is no run of four CPUs, though.
+        let copied = log_only(&three.replace(line, "")).unwrap();
+        assert_eq!((copied.run.ok, copied.run.cpus), (true, 3));
+        assert!(copied.notes.iter().any(|note| note.starts_with("3 of 4 possible CPUs")));
+    }
+
+    #[test]
     fn files_of_two_boots_are_told() {
         let error1 = error(both(&samples::parallel(8).to_string(), LOG));
         assert!(error1.contains("line 10: counts 4 CPUs, and the timeline shows 8"), "{error1}");
-        let error2 = error(both(&timeline(), &LOG.replace("0.080963", "0.061100")));
+        let at_once = ["0.064400", "0.070400", "0.075400", "0.080963"]
+            .iter()
+            .fold(LOG.to_owned(), |log, stamp| log.replace(stamp, "0.061100"));
+        let error2 = error(both(&timeline(), &at_once));
         assert!(error2.contains("98000 ns by the log"), "{error2}");
         let error3 = error(both(&timeline(), &LOG.replace("parallel=1", "parallel=0")));
         assert!(error3.starts_with("timeline, line 1: parallel=1"), "{error3}");

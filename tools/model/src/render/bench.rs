@@ -131,15 +131,13 @@ fn in_words(difference: &Difference, counted: bool) -> String {
         text.push_str(" (counted)");
         return text;
     }
-    if let Some(interval) = difference.interval {
-        let _ = write!(
-            text,
-            " [{}, {}] at {CONFIDENCE} %",
-            percent(interval.low),
-            percent(interval.high)
-        );
-    }
-    let Difference { p, delta, .. } = difference;
+    let Difference { p, delta, interval, .. } = difference;
+    let Some(interval) = interval else {
+        text.push_str(", too few runs to say how sure that is");
+        return text;
+    };
+    let (low, high) = (percent(interval.low), percent(interval.high));
+    let _ = write!(text, " [{low}, {high}] at {CONFIDENCE} %");
     let _ = write!(text, ", p {p:.3}, effect {} (delta {delta:+.2})", effect_in_words(*delta));
     text
 }

@@ -314,17 +314,24 @@ fn compression(url: &str) -> Option<&'static str> {
 
 const SHELL: &str = "#!/bin/sh\n# SPDX-License-Identifier: GPL-2.0-only OR MIT\n";
 
+/// A boot that failed is no reason to lose the others.
+const GOES_ON: &str = "What fails does\n# not end it; the exit code is that of the first that did.";
+/// Has the script go on after a command, and remember.
+const STEP: &str =
+    "first=0\nstep() {\n\t\"$@\" || { code=$?; [ $first -ne 0 ] || first=$code; }\n}\n";
+
 /// A script that boots all arms on a machine of tuxrun's, and collects.
 fn tuxrun(description: &Description, board: &Board, source: &str) -> String {
     let Some(tux) = &board.tux else { return String::new() };
     let minutes = description.project.minutes;
     let mut text = format!(
         "{SHELL}# Made by `cargo xtask ci render` from {source}. Run it in the repository; results and logs\n\
-         # come into the folder given, or into target/results/tuxrun.\nset -eu\n\
-         results=${{1:-target/results/tuxrun}}\nmkdir -p \"$results\"\n"
+         # come into the folder given, or into target/results/tuxrun. {GOES_ON}\nset -u\n\
+         results=${{1:-target/results/tuxrun}}\nmkdir -p \"$results\" || exit\n{STEP}"
     );
     for arm in &description.arms {
-        let mut words = vec!["tuxrun".to_owned(), "--device".into(), word(&tux.device)];
+        let mut words =
+            vec!["step".to_owned(), "tuxrun".into(), "--device".into(), word(&tux.device)];
         words.extend(["--kernel".into(), word(&arm.kernel)]);
         if let Some(modules) = &arm.modules {
             words.extend(["--modules".into(), word(modules)]);
@@ -349,13 +356,13 @@ fn tuxrun(description: &Description, board: &Board, source: &str) -> String {
             collect_one(board, arm, &log, "tcg")
         ));
     }
-    text
+    text + "\nexit $first\n"
 }
 
 /// The command that makes results of a job's log.
 fn collect_one(board: &Board, arm: &Arm, log: &str, accel: &str) -> String {
     format!(
-        "cargo xtask collect --job-log {log} --meta arm={} --meta accel={accel} --meta board={} --json \"$results\"/{}-{}.json",
+        "step cargo xtask collect --job-log {log} --meta arm={} --meta accel={accel} --meta board={} --json \"$results\"/{}-{}.json",
         arm.name, board.name, board.name, arm.name
     )
 }
@@ -365,7 +372,8 @@ fn collect(description: &Description, source: &str) -> String {
     let mut text = format!(
         "{SHELL}# Made by `cargo xtask ci render` from {source}: the last step. Give the folder with the logs of\n\
          # the jobs, each named BOARD-ARM.log: `lavacli jobs logs ID > BOARD-ARM.log` fetches one from\n\
-         # LAVA, `tuxsuite test logs ID > BOARD-ARM.log` from TuxSuite.\nset -eu\nresults=$1\n"
+         # LAVA, `tuxsuite test logs ID > BOARD-ARM.log` from TuxSuite.\n\
+         # {GOES_ON}\nset -u\nresults=$1\n{STEP}\n"
     );
     for board in &description.boards {
         let accel = if board.lava.is_some() { "none" } else { "tcg" };
@@ -375,8 +383,8 @@ fn collect(description: &Description, source: &str) -> String {
             text.push('\n');
         }
     }
-    text.push_str("cargo xtask report \"$results\"/*.json --output \"$results\"/report.html\n");
-    text
+    let report = "step cargo xtask report \"$results\"/*.json --output \"$results\"/report.html";
+    text + report + "\nexit $first\n"
 }
 
 #[cfg(test)]

@@ -115,38 +115,43 @@ fn collected(runner: &mut Runner<'_>) {
 
 /// Jobs of the example are valid for their engines, as far as these are installed.
 fn jobs(runner: &mut Runner<'_>) {
-    let name = "jobs are as their engines want them";
     let python = std::env::var("BRINGUP_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let folder = runner.folder.join("jobs");
     let render = ["ci", "render", "--output", folder.as_str()];
-    runner.case(name, "python3 ci/validate.py FOLDER_OF_CI_RENDER", |runner| {
-        let (code, text) = runner.output(name, command_line::ours(runner, &render)?)?;
-        if let Err(cause) = exit(code, &text, 0, &["tuxsuite-plan.yaml"]) {
-            return Ok(Ending::failed(cause));
-        }
-        if !host::has(&python) && !Utf8Path::new(&python).exists() {
-            return Ok(Ending::Skipped("needs python3".to_owned()));
-        }
-        let script: Utf8PathBuf = runner.context.repo.join("ci/validate.py");
-        let command = Command::from(cmd!(runner.context.sh, "{python} {script} {folder}"));
-        let (code, text) = runner.output(name, command).context("cannot run the validators")?;
-        Ok(validated(code, &text))
-    });
+    for (engine, files) in [("LAVA", "lava-"), ("TuxSuite", "tuxsuite-"), ("tuxrun", "tuxrun-")] {
+        let name = format!("jobs are as {engine} wants them");
+        runner.case(&name, "python3 ci/validate.py FOLDER_OF_CI_RENDER", |runner| {
+            let (code, text) = runner.output(&name, command_line::ours(runner, &render)?)?;
+            if let Err(cause) = exit(code, &text, 0, &["tuxsuite-plan.yaml"]) {
+                return Ok(Ending::failed(cause));
+            }
+            if !host::has(&python) && !Utf8Path::new(&python).exists() {
+                return Ok(Ending::Skipped("needs python3".to_owned()));
+            }
+            let script: Utf8PathBuf = runner.context.repo.join("ci/validate.py");
+            let command = Command::from(cmd!(runner.context.sh, "{python} {script} {folder}"));
+            let (_, text) = runner.output(&name, command).context("cannot run the validators")?;
+            Ok(validated(&text, files))
+        });
+    }
 }
 
-/// What the validators said: skipped if none of them is installed.
-fn validated(code: Option<i32>, text: &str) -> Ending {
-    let lines = |start: &'static str| text.lines().filter(move |line| line.starts_with(start));
-    if code != Some(0) {
-        return Ending::failed(text);
+/// What the validators said of the files whose names begin so: skipped if theirs is not installed.
+fn validated(text: &str, files: &str) -> Ending {
+    let said = |word: &str| {
+        let start = format!("{word}: {files}");
+        text.lines().find(|line| line.starts_with(&start)).map(str::to_owned)
+    };
+    if let Some(wrong) = said("wrong") {
+        return Ending::failed(wrong);
     }
-    if lines("valid: ").next().is_some() {
-        return Ending::Passed;
+    match (said("valid"), said("skipped")) {
+        (Some(_), _) => Ending::Passed,
+        (None, Some(skipped)) => {
+            Ending::Skipped(skipped.split(": ").nth(2).unwrap_or("no validator").to_owned())
+        }
+        (None, None) => Ending::failed(text),
     }
-    let needs = lines("skipped: ").filter_map(|line| line.split(": needs ").nth(1));
-    let mut needs: Vec<&str> = needs.filter_map(|needs| needs.split(' ').next()).collect();
-    needs.dedup();
-    Ending::Skipped(format!("needs {}", needs.join(", ")))
 }
 
 #[cfg(test)]
@@ -154,11 +159,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn validators_that_are_not_there_skip_the_case() {
-        let none = "skipped: a: needs lava-common (lava_common)\nskipped: b: needs lava-common (x)\nskipped: c: needs tuxrun (y)\n";
-        assert_eq!(validated(Some(0), none), Ending::Skipped("needs lava-common, tuxrun".into()));
-        assert_eq!(validated(Some(0), &format!("valid: z\n{none}")), Ending::Passed);
-        assert!(matches!(validated(Some(1), "wrong: a: x\n"), Ending::Failed(_)));
-        assert!(matches!(validated(None, none), Ending::Failed(_)));
+    fn each_engine_has_a_verdict_of_its_own() {
+        let text = "valid: lava-a.yaml\nskipped: tuxsuite-plan.yaml: needs tuxsuite (attr)\n\
+                    valid: tuxrun-a.sh\nwrong: tuxrun-b.sh: tuxrun would do nothing\n";
+        assert_eq!(validated(text, "lava-"), Ending::Passed);
+        let skipped = Ending::Skipped("needs tuxsuite (attr)".into());
+        assert_eq!(validated(text, "tuxsuite-"), skipped);
+        assert!(matches!(validated(text, "tuxrun-"), Ending::Failed(_)));
+        assert!(matches!(validated("Traceback", "lava-"), Ending::Failed(_)));
     }
 }

@@ -3,6 +3,7 @@
 //! `cargo xtask collect`: results from a machine that has none of these tools.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 
 use anyhow::Result;
 use bringup_model::copied::{self, Copied, Said, Unusable};
@@ -46,7 +47,7 @@ pub struct Collect {
 
 fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => {
+        Some((key, value)) if !key.trim().is_empty() && !value.trim().is_empty() => {
             Ok((key.trim().to_owned(), value.trim().to_owned()))
         }
         _ => Err("give it as KEY=VAL".to_owned()),
@@ -117,11 +118,15 @@ fn read(option: &str, file: &Utf8Path) -> Result<Vec<u8>, Failure> {
     /// A kernel log of hours has a few megabytes.
     const MOST: u64 = 256 << 20;
     let wrong = |text: String| Failure::Usage(format!("{option}: {text}"));
-    let length = fs_err::metadata(file).map_err(|error| wrong(error.to_string()))?.len();
-    if length > MOST {
-        return Err(wrong(format!("{file} has {length} bytes, which no copy of one has")));
+    let mut bytes = Vec::new();
+    // By what is read: files that are none, as of a pipe or in /dev, have no length.
+    let read =
+        fs_err::File::open(file).and_then(|file| file.take(MOST + 1).read_to_end(&mut bytes));
+    let length = read.map_err(|error| wrong(error.to_string()))?;
+    if length as u64 > MOST {
+        return Err(wrong(format!("{file} has more than {MOST} bytes, which no copy of one has")));
     }
-    fs_err::read(file).map_err(|error| wrong(error.to_string()))
+    Ok(bytes)
 }
 
 /// The results, with the machine in the place of the host that this runs on.

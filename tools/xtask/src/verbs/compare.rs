@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use anyhow::Result;
 use bringup_model::bench::Figure;
-use bringup_model::compare::{Pair, compare};
+use bringup_model::compare::{Pair, compare, left_out};
 use bringup_model::render;
 use bringup_model::results::Results;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -78,6 +78,23 @@ impl Compare {
             Failure::Usage(format!("{} and {} cannot be compared: {why}", self.a, self.b))
         })?;
         print!("{}", render::bench::comparison(&pairs));
+        if self.arm.is_empty() {
+            let (only_a, only_b) = left_out(&a.runs, &b.runs, &pairs);
+            for (file, only) in [(&self.a, &only_a), (&self.b, &only_b)] {
+                if !only.is_empty() {
+                    println!("only in {file}, and not compared: {}", only.join(", "));
+                }
+            }
+            // An arm that is gone would be a pass that nobody sees.
+            if self.bound.is_some() && !only_a.is_empty() {
+                let text = format!(
+                    "{} has no {}: nothing to judge; name the arms to be compared with --arm",
+                    self.b,
+                    only_a.join(", ")
+                );
+                return Err(Failure::Usage(text).into());
+            }
+        }
         match self.bound {
             Some(bound) => judge(&pairs, bound),
             None => Ok(()),

@@ -18,6 +18,7 @@ pub mod dmesg;
 pub mod expect;
 pub mod fault;
 pub mod fit;
+pub mod identity;
 pub mod inference;
 pub mod joblog;
 pub mod kvm;

@@ -74,7 +74,13 @@ fn merged_files_are_one_of_the_schema_and_can_be_taken_apart() {
     let merged = merge::json(&both).unwrap();
     valid("merged", &merged);
     assert_eq!(Results::from_json(&merged).unwrap().runs.len(), 6);
-    assert_eq!(Source::read("merged", &merged).unwrap(), both);
+    let again = Source::read("merged", &merged).unwrap();
+    let named = |sources: &[Source]| -> Vec<(String, Results)> {
+        sources.iter().map(|source| (source.name.clone(), source.results.clone())).collect()
+    };
+    assert_eq!(named(&again), named(&both));
+    assert!(again.iter().all(|source| source.file == "merged"));
+    assert_eq!(merge::json(&again).unwrap(), merged);
     // One file stays what it is, with fields that are not known.
     let odd = FIRST.replacen("\"runs\"", "\"later\": {\"x\": 1}, \"runs\"", 1);
     let text = merge::json(&Source::read("odd", &odd).unwrap()).unwrap();

@@ -132,7 +132,7 @@ pub fn comparison(setting: &Setting<'_>) -> Grid {
     let note = match setting.baselines().as_slice() {
         [one] if is_measured => format!("Percentages are against {one}."),
         [_, ..] if is_measured => {
-            "Percentages are against the same firmware with base or, without one, the first arm."
+            "Percentages are against base of the same firmware and files or, without one, the first arm."
                 .to_owned()
         }
         _ => String::new(),

@@ -12,7 +12,7 @@ use super::super::duration::duration;
 use super::chart::{Chart, Curve, Data, SeriesData, chart};
 use super::grid::{self, Colours, Grid};
 use super::panel::{self, Panel};
-use super::{Report, Setting, Source, Trend};
+use super::{Report, Setting, Source, Trend, first_and_more};
 use crate::fit::Fit;
 use crate::results::Clock;
 
@@ -87,10 +87,14 @@ struct Publication {
     tables: Vec<Grid>,
 }
 
-struct SourceView {
-    name: String,
-    command: String,
-    facts: Vec<(String, String)>,
+/// Sources of which the same is to be said.
+pub struct SourceView {
+    /// What they are called.
+    pub name: String,
+    /// Their commands, each once.
+    pub commands: Vec<String>,
+    /// What their manifests say.
+    pub facts: Vec<(String, String)>,
     patches: Vec<String>,
 }
 
@@ -121,7 +125,7 @@ pub fn page(report: &Report<'_>) -> Result<String, askama::Error> {
         faults: report.shown.iter().filter_map(|source| grid::faults(source)).collect(),
         failures: failures(report),
         published: report.published.iter().map(publication).collect(),
-        sources: report.shown.iter().map(|source| source_view(source)).collect(),
+        sources: source_views(&report.shown),
     };
     let sections = [
         ("arms", "Arms", !page.comparisons.is_empty()),
@@ -386,12 +390,11 @@ fn publication(published: &crate::published::Published) -> Publication {
     }
 }
 
-/// What a manifest says, for people.
-pub fn manifest_facts(source: &Source) -> Vec<(String, String)> {
+/// What a manifest says, for people; but for when it was started.
+fn manifest_facts(source: &Source) -> Vec<(String, String)> {
     let manifest = &source.results.manifest;
     let mut facts: Vec<(String, String)> = Vec::new();
     let mut fact = |key: &str, value: &str| facts.push((key.to_owned(), value.to_owned()));
-    fact("started", &manifest.started);
     fact("machine", &manifest.host);
     fact("accelerator", &manifest.accel);
     if let Some(qemu) = &manifest.qemu {
@@ -417,14 +420,38 @@ pub fn manifest_facts(source: &Source) -> Vec<(String, String)> {
     facts
 }
 
-fn source_view(source: &Source) -> SourceView {
-    let manifest = &source.results.manifest;
-    SourceView {
-        name: source.name.clone(),
-        command: manifest.command.clone(),
-        facts: manifest_facts(source),
-        patches: manifest.series.as_ref().map(|series| series.patches.clone()).unwrap_or_default(),
+/// What was measured. Fifty boots of one machine are said once.
+pub fn source_views(sources: &[&Source]) -> Vec<SourceView> {
+    type Said<'a> = (Vec<(String, String)>, &'a [String]);
+    let mut groups: Vec<(Said<'_>, Vec<&Source>)> = Vec::new();
+    for source in sources {
+        let series = source.results.manifest.series.as_ref();
+        let patches = series.map_or(&[][..], |series| series.patches.as_slice());
+        let said = (manifest_facts(source), patches);
+        match groups.iter_mut().find(|(known, _)| *known == said) {
+            Some((_, alike)) => alike.push(source),
+            None => groups.push((said, vec![source])),
+        }
     }
+    let view = |((mut facts, patches), alike): (Said<'_>, Vec<&Source>)| {
+        let names: Vec<String> = alike.iter().map(|source| source.name.clone()).collect();
+        let mut commands: Vec<String> = Vec::new();
+        for source in &alike {
+            let command = &source.results.manifest.command;
+            if !commands.contains(command) {
+                commands.push(command.clone());
+            }
+        }
+        let started = || alike.iter().map(|source| source.results.manifest.started.as_str());
+        let (first, last) = (started().min().unwrap_or(""), started().max().unwrap_or(""));
+        let started = match first == last {
+            true => first.to_owned(),
+            false => format!("{first} to {last}"),
+        };
+        facts.insert(0, ("started".to_owned(), started));
+        SourceView { name: first_and_more(&names), commands, facts, patches: patches.to_vec() }
+    };
+    groups.into_iter().map(view).collect()
 }
 
 #[cfg(test)]
@@ -433,6 +460,26 @@ mod tests {
     use super::*;
     use crate::results::Results;
     use crate::samples;
+
+    #[test]
+    fn what_is_the_same_of_several_sources_is_said_once() {
+        let source = |name: &str, change: &dyn Fn(&mut Results)| {
+            let mut results = Results::new(samples::manifest(), Vec::new());
+            change(&mut results);
+            Source::new(name, results)
+        };
+        let later = |results: &mut Results| {
+            results.manifest.started = "2026-11-24T12:00:00Z".into();
+            results.manifest.command = "cargo xtask boot".into();
+        };
+        let other = |results: &mut Results| results.manifest.host = "another".into();
+        let sources = [source("a", &|_| {}), source("b", &later), source("c", &other)];
+        let views = source_views(&sources.each_ref());
+        let [both, third] = views.as_slice() else { panic!("{}", views.len()) };
+        assert_eq!((both.name.as_str(), third.name.as_str()), ("a and 1 more", "c"));
+        assert_eq!(both.commands, ["cargo xtask demo", "cargo xtask boot"]);
+        assert_eq!(both.facts[0].1, "2026-11-23T12:00:00Z to 2026-11-24T12:00:00Z");
+    }
 
     #[test]
     fn a_small_total_has_a_chart_of_its_own() {

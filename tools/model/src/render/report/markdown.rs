@@ -7,10 +7,12 @@ use std::fmt::Write as _;
 
 use super::Report;
 use super::grid::{self, Colours, Grid};
-use super::html::manifest_facts;
+use super::html::source_views;
 
 /// Characters of a line.
 pub const WIDTH: usize = 72;
+/// Commands of the same kind that are shown.
+const COMMANDS: usize = 3;
 
 /// The report.
 pub fn markdown(report: &Report<'_>) -> String {
@@ -76,10 +78,19 @@ pub fn markdown(report: &Report<'_>) -> String {
         }
     }
     heading(&mut text, 2, "What was measured, and how to repeat it");
-    for source in &report.shown {
+    for source in source_views(&report.shown) {
         // A command is one line, whatever its length.
-        let _ = writeln!(text, "    {}\n", plain(&source.results.manifest.command));
-        for (key, value) in manifest_facts(source) {
+        for command in source.commands.iter().take(COMMANDS) {
+            let _ = writeln!(text, "    {}", plain(command));
+        }
+        match source.commands.len().saturating_sub(COMMANDS) {
+            0 => text.push('\n'),
+            more => {
+                text.push('\n');
+                paragraph(&mut text, &format!("and {more} more like these."));
+            }
+        }
+        for (key, value) in source.facts {
             wrapped(&mut text, &plain(&format!("- {key}: {value}")), "  ");
         }
         text.push('\n');

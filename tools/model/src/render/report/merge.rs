@@ -59,7 +59,7 @@ pub fn split(merged: &Source) -> Option<Vec<Source>> {
         raw.insert("schema".into(), json!(crate::results::SCHEMA));
         let raw = Value::Object(raw);
         let results: Results = serde_json::from_value(raw.clone()).ok()?;
-        sources.push(Source { name, results, raw });
+        sources.push(Source { name, file: merged.name.clone(), results, raw });
     }
     (rest.is_empty() && !sources.is_empty()).then_some(sources)
 }

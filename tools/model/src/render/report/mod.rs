@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::duration::duration;
+use crate::identity::Identity;
 use crate::inference::{Difference, Interval};
 use crate::published::Published;
 use crate::results::{Clock, ReadError, Results, Run};
@@ -30,6 +31,8 @@ use crate::timeline::Phase;
 pub struct Source {
     /// Its name, for people.
     pub name: String,
+    /// The name of the file that it was read from: that of a merged one where it was part of one.
+    pub file: String,
     /// What it says.
     pub results: Results,
     /// The whole of it, with what this version does not know.
@@ -46,7 +49,7 @@ impl Source {
     pub fn read(name: &str, text: &str) -> Result<Vec<Self>, ReadError> {
         let results = Results::from_json(text)?;
         let raw: Value = serde_json::from_str(text).map_err(ReadError::Json)?;
-        let whole = Self { name: name.into(), results, raw };
+        let whole = Self { name: name.into(), file: name.into(), results, raw };
         Ok(merge::split(&whole).unwrap_or_else(|| vec![whole]))
     }
 
@@ -64,7 +67,7 @@ impl Source {
     /// A source of results that were not read from a file.
     pub fn new(name: &str, results: Results) -> Self {
         let raw = serde_json::to_value(&results).unwrap_or_default();
-        Self { name: name.into(), results, raw }
+        Self { name: name.into(), file: name.into(), results, raw }
     }
 }
 
@@ -111,19 +114,28 @@ pub struct Setting<'a> {
     pub arms: Vec<Arm<'a>>,
 }
 
-/// All runs of one arm in one setting.
+/// All runs of one arm in one setting, of whichever sources.
 #[derive(Debug, Clone)]
 pub struct Arm<'a> {
     /// Its name, with what tells it from others of the same name.
     pub name: String,
     /// The runs in the order in which they were made.
     pub runs: Vec<&'a Run>,
-    /// What the arm is called by itself, which gives it its place among the colours.
     key: ArmKey<'a>,
+    /// The places of the sources that its runs are of.
+    sources: BTreeSet<usize>,
 }
 
-/// What makes an arm: its source, its own name, its firmware and the faults given to it.
-type ArmKey<'a> = (usize, &'a str, Option<&'a str>, &'a [String]);
+/// What makes an arm: runs that differ in none of it are repeats of each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ArmKey<'a> {
+    /// The number of the [`Identity`]: kernel and machine.
+    identity: usize,
+    /// Its own name.
+    name: &'a str,
+    firmware: Option<&'a str>,
+    faults: &'a [String],
+}
 
 /// A few figures of the same thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,13 +247,18 @@ impl<'a> Setting<'a> {
         if self.arms.iter().all(has) { Total::Timeline } else { Total::Log }
     }
 
-    /// The arm that `arm` is compared with: `base` or what is like it, else the first. It is one with
-    /// the same firmware and without faults; `None` if there is none.
+    /// The arm that `arm` is compared with: `base` or what is like it, best one of the same sources,
+    /// else the first. It is one with the same firmware and without faults; `None` if there is none.
     pub fn baseline(&self, arm: &Arm<'_>) -> Option<&Arm<'a>> {
-        let fit = |other: &&Arm<'a>| other.key.2 == arm.key.2 && other.key.3.is_empty();
+        let fit = |other: &&Arm<'a>| {
+            other.key.firmware == arm.key.firmware && other.key.faults.is_empty()
+        };
         let fitting = || self.arms.iter().filter(fit);
-        let named = |name: &str| fitting().find(|other| other.key.1 == name);
-        named("base").or_else(|| named("pristine")).or_else(|| fitting().next())
+        let beside = |other: &&Arm<'a>| !other.sources.is_disjoint(&arm.sources);
+        let own = |name: &str| fitting().filter(beside).find(|other| other.key.name == name);
+        let named = |name: &str| fitting().find(|other| other.key.name == name);
+        let own = own("base").or_else(|| own("pristine"));
+        own.or_else(|| named("base")).or_else(|| named("pristine")).or_else(|| fitting().next())
     }
 
     /// The names of all arms that others are compared with.
@@ -405,8 +422,19 @@ fn pcpus(run: &Run) -> Option<u64> {
 
 fn settings<'a>(sources: &[&'a Source]) -> Vec<Setting<'a>> {
     let mut settings: Vec<Setting<'a>> = Vec::new();
+    let mut identities: Vec<Identity> = Vec::new();
     for (number, source) in sources.iter().enumerate() {
         for run in source.comparable() {
+            let identity = match Identity::of(&source.results, &run.arm) {
+                Some(identity) => {
+                    identities.iter().position(|known| *known == identity).unwrap_or_else(|| {
+                        identities.push(identity);
+                        identities.len() - 1
+                    })
+                }
+                // Like no other: numbers from above, which no list gets to.
+                None => usize::MAX - number,
+            };
             let pcpus = pcpus(run);
             let topology = run.topology.as_deref();
             let key = (run.accel.as_str(), run.clock, pcpus, topology, run.cpus);
@@ -417,41 +445,87 @@ fn settings<'a>(sources: &[&'a Source]) -> Vec<Setting<'a>> {
                 settings.len() - 1
             });
             let Some(setting) = settings.get_mut(index) else { continue };
-            let key = (number, run.arm.as_str(), run.firmware.as_deref(), run.faults.as_slice());
+            let key = ArmKey {
+                identity,
+                name: &run.arm,
+                firmware: run.firmware.as_deref(),
+                faults: &run.faults,
+            };
             match setting.arms.iter_mut().find(|arm| arm.key == key) {
-                Some(arm) => arm.runs.push(run),
-                None => setting.arms.push(Arm { name: run.arm.clone(), runs: vec![run], key }),
+                Some(arm) => {
+                    arm.runs.push(run);
+                    arm.sources.insert(number);
+                }
+                None => setting.arms.push(Arm {
+                    name: run.arm.clone(),
+                    runs: vec![run],
+                    key,
+                    sources: BTreeSet::from([number]),
+                }),
             }
         }
     }
     settings.sort_by_key(Setting::key);
-    // In all settings alike, so that an arm has one name over all numbers of CPUs.
-    let arms = settings.iter().flat_map(|setting| &setting.arms);
-    let firmware: BTreeSet<Option<&str>> = arms.map(|arm| arm.key.2).collect();
-    for setting in &mut settings {
-        tell_apart(&mut setting.arms, sources, firmware.len() > 1);
-    }
+    tell_apart(&mut settings, sources);
     settings
 }
 
-/// Gives arms what they differ in: their firmware and faults, and their source if they have the same
-/// name.
-fn tell_apart(arms: &mut [Arm<'_>], sources: &[&Source], by_firmware: bool) {
-    let keys: Vec<_> = arms.iter().map(|arm| arm.key).collect();
-    for arm in arms {
-        let (source, name, firmware, faults) = arm.key;
-        let others = || keys.iter().filter(|key| key.1 == name);
-        if by_firmware {
-            arm.name.push_str(&format!(", {}", firmware.unwrap_or("own firmware")));
+/// Gives arms what they differ in: their firmware and faults, and where they are from if they have
+/// the same name. In all settings alike, so that an arm has one name over all numbers of CPUs.
+fn tell_apart(settings: &mut [Setting<'_>], sources: &[&Source]) {
+    let mut firmware: BTreeSet<Option<&str>> = BTreeSet::new();
+    let mut origins: Vec<(ArmKey<'_>, BTreeSet<usize>)> = Vec::new();
+    for arm in settings.iter().flat_map(|setting| &setting.arms) {
+        firmware.insert(arm.key.firmware);
+        match origins.iter_mut().find(|(key, _)| *key == arm.key) {
+            Some((_, places)) => places.extend(&arm.sources),
+            None => origins.push((arm.key, arm.sources.clone())),
+        }
+    }
+    for arm in settings.iter_mut().flat_map(|setting| &mut setting.arms) {
+        let ArmKey { identity, name, firmware: own, faults } = arm.key;
+        if firmware.len() > 1 {
+            arm.name.push_str(&format!(", {}", own.unwrap_or("own firmware")));
         }
         if !faults.is_empty() {
             arm.name.push_str(&format!(", fault {}", faults.join(" ")));
         }
-        if others().any(|key| key.0 != source)
-            && let Some(source) = sources.get(source)
-        {
-            arm.name.push_str(&format!(" ({})", source.name));
+        let places = |of_it: bool| -> BTreeSet<usize> {
+            let places = origins
+                .iter()
+                .filter(|(key, _)| key.name == name && (key.identity == identity) == of_it);
+            places.flat_map(|(_, places)| places).copied().collect()
+        };
+        let (own, others) = (places(true), places(false));
+        if !others.is_empty() {
+            arm.name.push_str(&format!(" ({})", origin(sources, &own, &others)));
         }
+    }
+}
+
+/// What the sources at the places `own` are called to tell them from those at `others`: by their
+/// files, unless a merged file has some of both.
+fn origin(sources: &[&Source], own: &BTreeSet<usize>, others: &BTreeSet<usize>) -> String {
+    let names = |places: &BTreeSet<usize>, name: fn(&Source) -> &str| -> Vec<String> {
+        let sources = places.iter().filter_map(|place| sources.get(*place));
+        let mut names: Vec<String> = sources.map(|source| name(source).to_owned()).collect();
+        names.dedup();
+        names
+    };
+    let files = names(own, |source| &source.file);
+    let other_files = names(others, |source| &source.file);
+    if files.iter().any(|file| other_files.contains(file)) {
+        return first_and_more(&names(own, |source| &source.name));
+    }
+    first_and_more(&files)
+}
+
+/// The first of several names, and how many there are besides.
+pub fn first_and_more(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first, rest @ ..] => format!("{first} and {} more", rest.len()),
     }
 }
 
@@ -501,6 +575,132 @@ fn trends(sources: &[&Source]) -> Vec<Trend> {
 mod tests {
     use super::*;
     use crate::samples;
+
+    /// A file of one boot of a machine, as `collect` makes it.
+    fn boot(arm: &str, number: u64, total: u64, change: impl Fn(&mut Results)) -> Source {
+        let mut run = samples::run(arm, &samples::parallel(4));
+        (run.accel, run.clock) = ("none".into(), Clock::Counter);
+        run.bringup_ns = Some(total);
+        let mut manifest = samples::manifest();
+        manifest.command = format!("cargo xtask collect --dmesg {number}");
+        (manifest.config_sha256, manifest.series, manifest.qemu) = (None, None, None);
+        let mut results = Results::new(manifest, vec![run]);
+        change(&mut results);
+        Source::new(&format!("{arm}-{number}"), results)
+    }
+
+    fn boots(arm: &str, ns: u64) -> Vec<Source> {
+        (0..8).map(|number| boot(arm, number, ns + ns * (number % 4) / 100, |_| {})).collect()
+    }
+
+    fn arm_names(report: &Report<'_>) -> Vec<String> {
+        let arms = report.settings.iter().flat_map(|setting| &setting.arms);
+        arms.map(|arm| format!("{}: {}", arm.name, arm.runs.len())).collect()
+    }
+
+    #[test]
+    fn boots_in_files_of_their_own_are_repeats() {
+        let (p0, p1) = (boots("p0", 2_000_000), boots("p1", 1_000_000));
+        let each = [p0.clone(), p1.clone()].concat();
+        let merged = |name: &str, sources: &[Source]| {
+            Source::read(name, &merge::json(sources).unwrap()).unwrap()
+        };
+        let merged = [merged("p0", &p0), merged("p1", &p1)].concat();
+        let of_files = |sources: &[Source]| {
+            let report = Report::new(sources, Mode::Compare, &[]);
+            assert_eq!(arm_names(&report), ["p0: 8", "p1: 8"]);
+            let [setting] = report.settings.as_slice() else { panic!("{:?}", report.settings) };
+            setting.change(&setting.arms[1], Total::Timeline.figure()).unwrap()
+        };
+        let change = of_files(&each);
+        assert_eq!(change, of_files(&merged));
+        // `compare` says the same of the same files.
+        let runs = |sources: &[Source]| -> Vec<Run> {
+            sources.iter().flat_map(|source| source.results.runs.clone()).collect()
+        };
+        let arms = [("p0".to_owned(), "p1".to_owned())];
+        let pairs = crate::compare::compare(&runs(&p0), &runs(&p1), &arms, SEED).unwrap();
+        let total = pairs[0].rows.iter().find(|row| row.figure == pairs[0].total).unwrap();
+        let difference = total.difference.unwrap();
+        assert_eq!(change.percent, (difference.ratio - 1.0) * 100.0);
+        assert_eq!(change.p, Some(difference.p));
+        assert_eq!(change.interval.unwrap().0, (difference.interval.unwrap().low - 1.0) * 100.0);
+    }
+
+    #[test]
+    fn other_kernels_and_machines_stay_apart() {
+        let newer = |results: &mut Results| results.manifest.base.version = "7.4.0".into();
+        let larger = |results: &mut Results| results.manifest.host = "another".into();
+        let nobody_knows = |results: &mut Results| {
+            results.manifest.command = "cargo xtask boot --kernel Image".into();
+        };
+        let sources = [
+            boot("p1", 0, 1_000_000, |_| {}),
+            boot("p1", 1, 1_000_000, |_| {}),
+            boot("p1", 2, 1_000_000, newer),
+            boot("p1", 3, 1_000_000, larger),
+            boot("p1", 4, 1_000_000, nobody_knows),
+            boot("p1", 5, 1_000_000, nobody_knows),
+            boot("p0", 6, 1_000_000, newer),
+        ];
+        let report = Report::new(&sources, Mode::Compare, &[]);
+        assert_eq!(
+            arm_names(&report),
+            [
+                "p1 (p1-0 and 1 more): 2",
+                "p1 (p1-2): 1",
+                "p1 (p1-3): 1",
+                "p1 (p1-4): 1",
+                "p1 (p1-5): 1",
+                "p0: 1"
+            ]
+        );
+        // Of merged files these are told apart by their own names, unless one has both.
+        let read = |name: &str, sources: &[Source]| {
+            Source::read(name, &merge::json(sources).unwrap()).unwrap()
+        };
+        let old = [boot("p1", 7, 1_000_000, newer), boot("p1", 8, 1_000_000, newer)];
+        let sources = [read("before", &sources[..2]), read("after", &old)].concat();
+        let names = arm_names(&Report::new(&sources, Mode::Compare, &[]));
+        assert_eq!(names, ["p1 (before): 2", "p1 (after): 2"]);
+        let sources = read("all", &sources);
+        let names = arm_names(&Report::new(&sources, Mode::Compare, &[]));
+        assert_eq!(names, ["p1 (p1-0 and 1 more): 2", "p1 (p1-7 and 1 more): 2"]);
+    }
+
+    #[test]
+    fn an_arm_has_one_name_over_all_numbers_of_cpus() {
+        let cpus = |cpus| move |results: &mut Results| results.runs[0].cpus = cpus;
+        let newer = |results: &mut Results| {
+            results.manifest.base.version = "7.4.0".into();
+            results.runs[0].cpus = 8;
+        };
+        let sources = [
+            boot("p1", 0, 1_000_000, cpus(4)),
+            boot("p1", 1, 1_000_000, cpus(16)),
+            boot("p1", 2, 1_000_000, newer),
+        ];
+        // Else one curve would go through two kernels.
+        let names = arm_names(&Report::new(&sources, Mode::Compare, &[]));
+        assert_eq!(names, ["p1 (p1-0 and 1 more): 1", "p1 (p1-2): 1", "p1 (p1-0 and 1 more): 1"]);
+    }
+
+    #[test]
+    fn a_baseline_of_the_same_file_comes_first() {
+        let kernel = |version: &'static str| {
+            move |results: &mut Results| {
+                results.manifest.base.version = version.into();
+                let p1 = Run { arm: "p1".into(), ..results.runs[0].clone() };
+                results.runs.push(p1);
+            }
+        };
+        let sources = [
+            boot("base", 0, 1_000_000, kernel("7.3.4")),
+            boot("base", 1, 2_000_000, kernel("7.4.0")),
+        ];
+        let report = Report::new(&sources, Mode::Compare, &[]);
+        assert_eq!(report.settings[0].baselines(), ["base (base-0)", "base (base-1)"]);
+    }
 
     #[test]
     fn arms_are_compared_with_what_is_like_them() {

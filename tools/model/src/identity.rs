@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What tells whether runs of two results files are repeats of each other: the kernel, what it ran
+//! on and how it was started. Under which conditions a run was made is in
+//! [`Conditions`](crate::bench::Conditions).
+
+use std::collections::BTreeMap;
+
+use crate::bench::PlannedLab;
+use crate::results::{Base, Manifest, Results, Series};
+
+/// What an arm of a results file was measured with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    kernel: Kernel,
+    qemu: Option<String>,
+    /// The machine: that of the kernel, or QEMU's host.
+    host: String,
+    lab: Option<PlannedLab>,
+}
+
+/// The kernel and how it was started, by the best that is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kernel {
+    /// A bench keeps the hashes of what it booted.
+    Image { image_sha256: String, module_sha256: Option<String>, parameters: String },
+    /// Built here, and booted by this command.
+    Built {
+        base: Base,
+        series: Option<Series>,
+        config_sha256: String,
+        toolchain: BTreeMap<String, String>,
+        command: String,
+    },
+    /// Copied from a machine: what its log and its owner say. Kernels of one version have to be told
+    /// apart by the arm's name.
+    Copied { version: String, parameters: Option<String>, board: Option<String> },
+}
+
+impl Identity {
+    /// What `arm` of `results` was measured with; `None` if the file does not say which kernel it
+    /// was, as that of a boot of somebody's Image.
+    pub fn of(results: &Results, arm: &str) -> Option<Self> {
+        let manifest = &results.manifest;
+        let plan = results.bench.as_ref();
+        let planned = plan.and_then(|plan| plan.arms.iter().find(|planned| planned.name == arm));
+        let kernel = match (planned, &manifest.config_sha256) {
+            (Some(planned), _) => Kernel::Image {
+                image_sha256: planned.image_sha256.clone(),
+                module_sha256: planned.module_sha256.clone(),
+                parameters: planned.parameters.clone(),
+            },
+            (None, Some(config_sha256)) => Kernel::Built {
+                base: manifest.base.clone(),
+                series: manifest.series.clone(),
+                config_sha256: config_sha256.clone(),
+                toolchain: manifest.toolchain.clone(),
+                command: without_output(&manifest.command),
+            },
+            (None, None) if is_copied(manifest) => Kernel::Copied {
+                version: manifest.base.version.clone(),
+                parameters: manifest.meta.get("kernel parameters").cloned(),
+                board: manifest.meta.get("board").cloned(),
+            },
+            (None, None) => return None,
+        };
+        Some(Self {
+            kernel,
+            qemu: manifest.qemu.clone(),
+            host: manifest.host.clone(),
+            lab: plan.and_then(|plan| plan.lab.clone()),
+        })
+    }
+}
+
+/// Whether `collect` made it.
+fn is_copied(manifest: &Manifest) -> bool {
+    manifest.command.split_whitespace().nth(2) == Some("collect")
+}
+
+/// The command without where it wrote its results to: that changes nothing in them.
+fn without_output(command: &str) -> String {
+    let mut words = Vec::new();
+    let mut rest = command.split_whitespace();
+    while let Some(word) = rest.next() {
+        match word {
+            "--json" => drop(rest.next()),
+            word if word.starts_with("--json=") => {}
+            word => words.push(word),
+        }
+    }
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Plan, PlannedArm};
+    use crate::samples;
+
+    fn results(change: impl Fn(&mut Results)) -> Option<Identity> {
+        let mut results = Results::new(samples::manifest(), Vec::new());
+        change(&mut results);
+        Identity::of(&results, "p1")
+    }
+
+    fn copied(change: impl Fn(&mut Manifest)) -> Option<Identity> {
+        results(|results| {
+            let manifest = &mut results.manifest;
+            manifest.command = "cargo xtask collect --dmesg a".into();
+            (manifest.config_sha256, manifest.series, manifest.qemu) = (None, None, None);
+            manifest.toolchain.clear();
+            change(manifest);
+        })
+    }
+
+    fn benched(change: impl Fn(&mut Plan)) -> Option<Identity> {
+        results(|results| {
+            let mut plan = Plan {
+                arms: vec![PlannedArm {
+                    name: "p1".into(),
+                    kernel: "patched".into(),
+                    preset: None,
+                    image_sha256: "ab".into(),
+                    module_sha256: None,
+                    parameters: String::new(),
+                }],
+                machines: Vec::new(),
+                runs: 1,
+                warmups: 0,
+                seed: 1,
+                icount: true,
+                kvm_lab: false,
+                lab: None,
+                accel: "tcg".into(),
+                firmware: None,
+            };
+            change(&mut plan);
+            results.bench = Some(plan);
+        })
+    }
+
+    #[test]
+    fn what_a_boot_does_not_change_is_the_same() {
+        let later = |results: &mut Results| {
+            results.manifest.started = "2026-11-24T12:00:00Z".into();
+            results.manifest.command += " --json again.json";
+        };
+        assert_eq!(results(|_| {}), results(later));
+        let other = |manifest: &mut Manifest| {
+            manifest.command = "cargo xtask collect --dmesg b --json b.json".into();
+            manifest.meta.insert("boot".into(), "2".into());
+        };
+        assert!(copied(|_| {}).is_some());
+        assert_eq!(copied(|_| {}), copied(other));
+        // More repeats, or other arms beside it, make no other kernel.
+        assert!(benched(|_| {}).is_some());
+        assert_eq!(benched(|_| {}), benched(|plan| (plan.runs, plan.seed) = (9, 2)));
+    }
+
+    #[test]
+    fn another_kernel_or_machine_is_another() {
+        let changes: [fn(&mut Manifest); 4] = [
+            |manifest| manifest.base.version = "7.4.0".into(),
+            |manifest| manifest.host = "another, 64 CPUs".into(),
+            |manifest| drop(manifest.meta.insert("board".into(), "another".into())),
+            |manifest| drop(manifest.meta.insert("kernel parameters".into(), "quiet".into())),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            assert_ne!(copied(|_| {}), copied(change), "{number}");
+        }
+        let changes: [fn(&mut Manifest); 6] = [
+            |manifest| manifest.base.sha256 = None,
+            |manifest| manifest.series = None,
+            |manifest| manifest.config_sha256 = Some("12".into()),
+            |manifest| manifest.qemu = None,
+            |manifest| drop(manifest.toolchain.insert("clang".into(), "20".into())),
+            |manifest| manifest.command += " --append quiet",
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let other = results(|results| change(&mut results.manifest));
+            assert_ne!(results(|_| {}), other, "{number}");
+        }
+        let changes: [fn(&mut PlannedArm); 3] = [
+            |arm| arm.image_sha256 = "cd".into(),
+            |arm| arm.module_sha256 = Some("cd".into()),
+            |arm| arm.parameters = "quiet".into(),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            assert_ne!(benched(|_| {}), benched(|plan| change(&mut plan.arms[0])), "{number}");
+        }
+    }
+
+    #[test]
+    fn an_image_of_which_nothing_is_known_is_like_no_other() {
+        let unknown = copied(|manifest| manifest.command = "cargo xtask boot --kernel I".into());
+        assert_eq!(unknown, None);
+    }
+
+    #[test]
+    fn where_results_went_is_no_part_of_the_command() {
+        assert_eq!(without_output("x boot --json a --cpus 4"), "x boot --cpus 4");
+        assert_eq!(without_output("x boot --json=a --cpus 4"), "x boot --cpus 4");
+        assert_eq!(without_output("x boot --json"), "x boot");
+    }
+}

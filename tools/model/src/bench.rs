@@ -498,21 +498,32 @@ pub fn fits<'a>(groups: &[Group<'a>]) -> Vec<(&'a str, Figure, Result<Fit, FitEr
             .filter(|group| group.arm == arm && group.conditions.machine.topology.is_none())
             .collect();
         let figure = total_of(&own);
-        // Repeats of what is counted are one point: they would make the curve look better known
-        // than it is.
-        let points = own.iter().flat_map(|group| {
-            let samples = group.samples(figure);
-            let samples = if group.is_counted() {
-                samples.get(samples.len() / 2).copied().into_iter().collect()
-            } else {
-                samples
-            };
-            samples.into_iter().map(|total| (group.conditions.machine.cpus, total))
-        });
-        let points: Vec<(u32, f64)> = points.collect();
-        (arm, figure, Fit::of(&points))
+        let runs = own.iter().map(|group| (group.conditions.machine.cpus, group.good.as_slice()));
+        (arm, figure, fit_of(figure, runs))
     };
     arms.into_iter().map(fit).collect()
+}
+
+/// The curve of `figure` over CPU counts, of the good runs of one arm with each.
+///
+/// # Errors
+///
+/// As those of [`Fit::of`].
+pub fn fit_of<'a>(
+    figure: Figure,
+    runs: impl IntoIterator<Item = (u32, &'a [&'a Run])>,
+) -> Result<Fit, FitError> {
+    let points = runs.into_iter().flat_map(|(cpus, runs)| {
+        let mut samples: Vec<f64> = runs.iter().filter_map(|run| figure.of(run)).collect();
+        // Repeats of what is counted are one point: they would make the curve look better known
+        // than it is.
+        if runs.iter().all(|run| run.is_counted()) {
+            samples.sort_by(f64::total_cmp);
+            samples = samples.get(samples.len() / 2).copied().into_iter().collect();
+        }
+        samples.into_iter().map(move |total| (cpus, total))
+    });
+    Fit::of(&points.collect::<Vec<_>>())
 }
 
 #[cfg(test)]
@@ -691,6 +702,10 @@ mod tests {
             (fit.largest, fit.points)
         };
         assert_eq!(points(&runs), (32, 4));
+        // Three points, however often they were counted, say nothing of how sure three parts are.
+        let fits_of_three = fits(&groups(&runs[..6]));
+        let [(.., Ok(fit))] = fits_of_three.as_slice() else { panic!("{fits_of_three:?}") };
+        assert_eq!((fit.points, fit.quadratic.is_there()), (3, None));
         runs.iter_mut().for_each(|run| run.clock = Clock::Counter);
         assert_eq!(points(&runs), (32, 8));
         assert_eq!(super::fits(&groups(&runs[..4]))[0].2, Err(FitError::TooFew(2)));

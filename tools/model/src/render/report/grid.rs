@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::super::duration::duration;
 use super::{Arm, Report, Setting, Source, Total, Trend, signed_percent};
-use crate::bench::{Breakdown, Share};
+use crate::bench::{self, Breakdown, Share};
 use crate::fit::{Coefficient, Fit};
 use crate::published::Measurement;
 use crate::results::{Clock, Run};
@@ -290,15 +290,19 @@ pub fn shares(setting: &Setting<'_>, colours: &Colours) -> Option<Grid> {
     })
 }
 
-/// The curve of each arm of a sweep; an arm with fewer than three CPU counts has none.
-pub fn fits(settings: &[&Setting<'_>]) -> Vec<(String, Fit)> {
-    let total = sweep_total(settings).figure();
+/// The curve of each arm of a sweep, as `bench` has it; an arm with fewer than three CPU counts has
+/// none.
+pub fn fits<'a>(settings: &[&Setting<'a>]) -> Vec<(String, Fit)> {
+    let total = sweep_total(settings);
     let fit = |name: String| {
-        let arms = settings.iter().flat_map(|setting| &setting.arms).filter(|arm| arm.name == name);
-        let runs = arms.flat_map(Arm::good);
-        let points: Vec<(u32, f64)> =
-            runs.filter_map(|run| Some((run.cpus, total(run)? as f64))).collect();
-        Some((name, Fit::of(&points).ok()?))
+        let of_arm = |setting: &&Setting<'a>| {
+            let arm = setting.arms.iter().find(|arm| arm.name == name)?;
+            let runs = arm.good().filter(|run| total.figure()(run).is_some());
+            Some((setting.cpus, runs.collect::<Vec<_>>()))
+        };
+        let runs: Vec<(u32, Vec<&Run>)> = settings.iter().filter_map(of_arm).collect();
+        let runs = runs.iter().map(|(cpus, runs)| (*cpus, runs.as_slice()));
+        Some((name, bench::fit_of(total.of_bench(), runs).ok()?))
     };
     arm_names(settings).into_iter().filter_map(fit).collect()
 }
@@ -325,11 +329,11 @@ pub fn fit_table(fits: &[(String, Fit)]) -> Option<Grid> {
         let cells = fits.iter().map(|(_, fit)| {
             let coefficient = part(fit);
             let share = fit.percents().get(index).copied().unwrap_or(0.0);
-            let interval = coefficient
-                .interval
-                .map(|it| format!("{} to {}\n", time(it.low), time(it.high)))
-                .unwrap_or_default();
-            let sub = format!("{interval}{share} % at {} CPUs", fit.largest);
+            let interval = match coefficient.interval {
+                Some(it) => format!("{} to {}", time(it.low), time(it.high)),
+                None => "no interval".into(),
+            };
+            let sub = format!("{interval}\n{share} % at {} CPUs", fit.largest);
             Cell { sub: sub.replace('-', "\u{2212}"), ..Cell::text(time(coefficient.value)) }
         });
         rows.push(Row { name: name.into(), cells: cells.collect() });
@@ -340,14 +344,26 @@ pub fn fit_table(fits: &[(String, Fit)]) -> Option<Grid> {
         name: "largest distance of a run from the curve".into(),
         cells: fits.iter().map(residual).collect(),
     });
+    let intervals = match fits.iter().filter(|(_, fit)| fit.constant.interval.is_some()).count() {
+        0 => ", without intervals: there are no more points than coefficients",
+        all if all == fits.len() => ", with intervals of 95 %",
+        _ => ", with intervals of 95 % where there are more points than coefficients",
+    };
     Some(Grid {
         caption: "The curve: total = a + b N + c N²".into(),
-        note: "N is the number of CPUs that are started: all but the boot CPU. Least squares, with intervals of 95 %. An interval of c without zero: the cost is quadratic.".into(),
+        note: format!(
+            "N is the number of CPUs that are started: all but the boot CPU. Least squares{intervals}."
+        ),
         head: std::iter::once("part".to_owned())
             .chain(fits.iter().map(|(name, _)| name.clone()))
             .collect(),
         rows,
     })
+}
+
+/// What each curve says, in a sentence.
+pub fn fit_verdicts(fits: &[(String, Fit)]) -> Vec<String> {
+    fits.iter().map(|(name, fit)| format!("{name}: {fit}.")).collect()
 }
 
 /// What the hypervisor counted in a setting's runs; `None` if nobody did. Figures are medians over
@@ -544,4 +560,60 @@ pub fn published_exits(measurement: &Measurement) -> Option<Grid> {
         head: ["class", "unpatched", "parallel=0", "parallel=1"].map(str::to_owned).to_vec(),
         rows: rows.collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::report::markdown::markdown;
+    use crate::render::report::{Mode, Source};
+    use crate::results::Results;
+    use crate::samples;
+
+    /// Three repeats with each of these numbers of CPUs, which differ a little.
+    fn repeats(cpus: &[u32], clock: Clock) -> Vec<Run> {
+        let repeat = |cpus: u32, number: u64| {
+            let mut run = samples::run("p1", &samples::parallel(cpus));
+            run.clock = clock;
+            run.bringup_ns = run.bringup_ns.map(|ns| ns + ns * number / 100);
+            run
+        };
+        cpus.iter().flat_map(|&cpus| [0, 1, 2].map(|number| repeat(cpus, number))).collect()
+    }
+
+    fn source(runs: Vec<Run>) -> [Source; 1] {
+        [Source::new("file", Results::new(samples::manifest(), runs))]
+    }
+
+    #[test]
+    fn curves_are_those_of_bench() {
+        for (cpus, clock, verdict) in [
+            (&[4, 8, 16][..], Clock::Icount, "too few points to say how sure that is"),
+            (&[4, 8, 16, 32], Clock::Icount, "is not told apart from none"),
+            (&[4, 8, 16], Clock::Counter, "is not told apart from none"),
+        ] {
+            let runs = repeats(cpus, clock);
+            let sources = source(runs.clone());
+            let report = Report::new(&sources, Mode::Compare, &[]);
+            let fits = fits(&report.sweeps()[0]);
+            let groups = bench::groups(&runs);
+            let of_bench = bench::fits(&groups).remove(0).2.unwrap();
+            assert_eq!(fits, [("p1".to_owned(), of_bench)]);
+            assert!(fit_verdicts(&fits)[0].contains(verdict), "{:?}", fit_verdicts(&fits));
+        }
+    }
+
+    #[test]
+    fn curves_have_their_intervals_or_say_that_there_are_none() {
+        let text = |cpus: &[u32], clock| {
+            let sources = source(repeats(cpus, clock));
+            markdown(&Report::new(&sources, Mode::Compare, &[])).replace('\n', " ")
+        };
+        let few = text(&[4, 8, 16], Clock::Icount);
+        assert!(few.contains("without intervals") && few.contains("(no interval, "), "{few}");
+        assert!(few.contains("- p1: at 16 CPUs "), "{few}");
+        let many = text(&[4, 8, 16], Clock::Counter);
+        assert!(many.contains("with intervals of 95 %.") && many.contains(" us to "), "{many}");
+        assert!(!many.contains("no interval"), "{many}");
+    }
 }

@@ -58,6 +58,7 @@ struct Sweep {
     chart: Chart,
     table: Grid,
     fits: Option<Grid>,
+    verdicts: Vec<String>,
 }
 
 struct TrendView {
@@ -256,7 +257,13 @@ fn scaling(settings: &[&Setting<'_>], colours: &Colours) -> Option<Sweep> {
         from_zero: true,
         series: series.collect(),
     })?;
-    Some(Sweep { name: kind, chart, table: grid::sweep(settings), fits: grid::fit_table(&fits) })
+    Some(Sweep {
+        name: kind,
+        chart,
+        table: grid::sweep(settings),
+        fits: grid::fit_table(&fits),
+        verdicts: grid::fit_verdicts(&fits),
+    })
 }
 
 fn trend_view(trend: &Trend, colours: &Colours) -> TrendView {

@@ -25,9 +25,15 @@ pub fn markdown(report: &Report<'_>) -> String {
         let kind = sweep.first().map(|setting| setting.kind()).unwrap_or_default();
         heading(&mut text, 2, &format!("Over the number of CPUs, {kind}"));
         table(&mut text, &grid::sweep(&sweep));
-        if let Some(curves) = grid::fit_table(&grid::fits(&sweep)) {
+        let fits = grid::fits(&sweep);
+        if let Some(mut curves) = grid::fit_table(&fits) {
             paragraph(&mut text, &format!("{}. {}", curves.caption, curves.note));
+            // The intervals too, not the last line alone.
+            for cell in curves.rows.iter_mut().flat_map(|row| &mut row.cells) {
+                cell.sub = cell.sub.replace('\n', ", ");
+            }
             table(&mut text, &curves);
+            list(&mut text, &grid::fit_verdicts(&fits));
         }
     }
     for trend in &report.trend {
@@ -109,6 +115,13 @@ fn paragraph(text: &mut String, words: &str) {
         wrapped(text, &plain(words), "");
         text.push('\n');
     }
+}
+
+fn list(text: &mut String, items: &[String]) {
+    for item in items {
+        wrapped(text, &plain(&format!("- {item}")), "  ");
+    }
+    text.push('\n');
 }
 
 /// Adds `words` in lines of at most [`WIDTH`], those after the first with `indent` before them.

@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::duration::duration;
+use crate::bench;
 use crate::identity::Identity;
 use crate::inference::{Difference, Interval};
 use crate::published::Published;
@@ -57,6 +58,11 @@ impl Source {
     /// repeats of each other. Empty for other results.
     pub fn cases(&self) -> &[Value] {
         self.raw.get("cases").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether both are the same measurement, by whichever names.
+    pub fn is_copy_of(&self, other: &Self) -> bool {
+        self.raw == other.raw
     }
 
     /// The runs that may be compared.
@@ -194,6 +200,14 @@ impl Total {
         match self {
             Self::Timeline => |run| run.bringup_ns,
             Self::Log => |run| run.smp_ns,
+        }
+    }
+
+    /// The same for `bench`.
+    pub fn of_bench(self) -> bench::Figure {
+        match self {
+            Self::Timeline => bench::Figure::Total,
+            Self::Log => bench::Figure::SmpLines,
         }
     }
 

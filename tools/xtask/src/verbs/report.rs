@@ -9,7 +9,7 @@ use bringup_model::render::report::html::page;
 use bringup_model::render::report::markdown::markdown;
 use bringup_model::render::report::picture::picture;
 use bringup_model::render::report::{Mode, Report as Contents, Source, merge};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
 use crate::context::Context;
@@ -63,11 +63,13 @@ enum LineKind {
 impl Report {
     /// Runs the verb.
     pub fn run(self, context: &Context) -> Result<()> {
+        each_once(&self.files)?;
         let names = names(&self.files);
         let mut sources = Vec::new();
         for (file, name) in self.files.iter().zip(&names) {
             sources.extend(read(file, name)?);
         }
+        no_copies(&sources)?;
         if sources.iter().all(|source| source.results.runs.is_empty()) {
             return Err(Failure::Usage("there is no run in these files".to_owned()).into());
         }
@@ -107,13 +109,44 @@ fn read(file: &Utf8Path, name: &str) -> Result<Vec<Source>, Failure> {
         .map_err(|error| Failure::Usage(format!("{file}: {:#}", anyhow::Error::from(error))))
 }
 
+/// Refuses a file that is given twice: its runs would count as twice as many.
+fn each_once(files: &[Utf8PathBuf]) -> Result<(), Failure> {
+    let real = |file: &Utf8PathBuf| file.canonicalize_utf8().unwrap_or_else(|_| file.clone());
+    let mut seen: Vec<Utf8PathBuf> = Vec::new();
+    for file in files {
+        let real = real(file);
+        if seen.contains(&real) {
+            return Err(Failure::Usage(format!("{file} is given twice")));
+        }
+        seen.push(real);
+    }
+    Ok(())
+}
+
+/// Refuses copies, as of a file beside the merged one that it is part of.
+fn no_copies(sources: &[Source]) -> Result<(), Failure> {
+    let shown = |source: &Source| match source.file == source.name {
+        true => source.name.clone(),
+        false => format!("{} in {}", source.name, source.file),
+    };
+    for (number, source) in sources.iter().enumerate() {
+        if let Some(other) = sources[..number].iter().find(|other| other.is_copy_of(source)) {
+            let text = format!("{} and {} are the same measurement", shown(other), shown(source));
+            return Err(Failure::Usage(text));
+        }
+    }
+    Ok(())
+}
+
 /// Names that tell the files apart: the shortest ends of their paths that are all different.
 fn names(files: &[Utf8PathBuf]) -> Vec<String> {
     let deepest = files.iter().map(|file| file.components().count()).max().unwrap_or(1);
     let ends = |depth: usize| -> Vec<String> {
         let end = |file: &Utf8PathBuf| {
             let file = file.with_extension("");
-            let parts: Vec<&str> = file.components().map(|part| part.as_str()).collect();
+            // A root is no name.
+            let parts = file.components().filter(|part| *part != Utf8Component::RootDir);
+            let parts: Vec<&str> = parts.map(|part| part.as_str()).collect();
             parts[parts.len().saturating_sub(depth)..].join("/")
         };
         files.iter().map(end).collect()
@@ -123,7 +156,8 @@ fn names(files: &[Utf8PathBuf]) -> Vec<String> {
         names.sort_unstable();
         names.windows(2).all(|pair| pair[0] != pair[1])
     };
-    (1..=deepest).map(ends).find(distinct).unwrap_or_else(|| ends(deepest))
+    let whole = || files.iter().map(Utf8PathBuf::to_string).collect();
+    (1..=deepest).map(ends).find(distinct).unwrap_or_else(whole)
 }
 
 #[cfg(test)]
@@ -136,7 +170,29 @@ mod tests {
             |files: &[&str]| names(&files.iter().map(|file| (*file).into()).collect::<Vec<_>>());
         assert_eq!(of(&["a/results.json"]), ["results"]);
         assert_eq!(of(&["x/a/r.json", "x/b/r.json"]), ["a/r", "b/r"]);
-        assert_eq!(of(&["r.json", "r.json"]), ["r", "r"]);
         assert_eq!(of(&["r.json", "a/r.json"]), ["r", "a/r"]);
+        assert_eq!(of(&["/tmp/a/r.json", "/tmp/b/r.json", "/r.json"]), ["a/r", "b/r", "r"]);
+        assert_eq!(of(&["a/r.json", "a/r.txt"]), ["a/r.json", "a/r.txt"]);
+    }
+
+    #[test]
+    fn what_is_given_twice_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(folder.path()).unwrap();
+        let file = folder.join("r.json");
+        fs_err::write(&file, "").unwrap();
+        assert!(each_once(&[file.clone(), folder.join("s.json")]).is_ok());
+        let error = each_once(&[file, folder.join("./r.json")]).unwrap_err();
+        assert!(error.to_string().ends_with("r.json is given twice"), "{error}");
+
+        let first = include_str!("../../../model/tests/fixtures/demo-first-form.json");
+        let read = |name: &str, text: &str| Source::read(name, text).unwrap();
+        let later = first.replace("\"started\": \"20", "\"started\": \"21");
+        assert_ne!(later, first);
+        let both = [read("a", first), read("b", &later)].concat();
+        assert!(no_copies(&both).is_ok());
+        let merged = read("all", &merge::json(&both).unwrap());
+        let error = no_copies(&[merged, read("b", &later)].concat()).unwrap_err();
+        assert_eq!(error.to_string(), "b in all and b are the same measurement");
     }
 }

@@ -203,6 +203,10 @@ pub struct Run {
     /// What was wrong with which CPU on purpose, as `--fault` takes it; empty for a sound machine.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<String>,
+    /// Whether CPUs were taken off or brought up between the boot and the reading of the timeline;
+    /// see [`Run::has_hotplug`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hotplug: bool,
 }
 
 /// The bring-up by the kernel log alone, which every kernel has. Of each CPU the log says only when
@@ -216,6 +220,9 @@ pub struct LogSpan {
     /// The stamp of the line `smp: Brought up`, not before the other.
     pub brought_up: u64,
 }
+
+/// What the stamps of the log's two lines may lack, which are cut to microseconds.
+const LOG_ROUNDING_NS: u64 = 2_000;
 
 /// What is settled about a run before it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -262,6 +269,7 @@ impl Run {
             repeat: None,
             seed: None,
             faults: Vec::new(),
+            hotplug: false,
         }
     }
 
@@ -298,6 +306,22 @@ impl Run {
     /// The time of the first kick, in nanoseconds of the timeline's clock.
     pub fn first_kick(&self) -> Option<u64> {
         timeline::first_kick(&self.per_cpu)
+    }
+
+    /// Whether the timeline goes beyond the boot: it shows the last bring-up of each CPU, which is not
+    /// that of the boot for one that went off and on. Files from before [`Run::hotplug`] was kept show
+    /// it as a timeline that is longer than all of the bring-up by the log.
+    pub fn has_hotplug(&self) -> bool {
+        let longer = self
+            .bringup_ns
+            .zip(self.smp_ns)
+            .is_some_and(|(timeline, log)| timeline > log.saturating_add(LOG_ROUNDING_NS));
+        self.hotplug || longer
+    }
+
+    /// [`Run::bringup_ns`] where that is of the boot alone.
+    pub fn boot_ns(&self) -> Option<u64> {
+        self.bringup_ns.filter(|_| !self.has_hotplug())
     }
 
     /// Whether the figures are instructions of a run that another seed alone could change. In the
@@ -592,6 +616,22 @@ mod tests {
             panic!("refused")
         };
         assert!(error.to_string().contains("expected 0 or 1"), "{error}");
+    }
+
+    #[test]
+    fn a_timeline_beyond_the_boot_is_found() {
+        let mut run = samples::run("p1", &samples::parallel(4));
+        assert_eq!((run.has_hotplug(), run.boot_ns()), (false, run.bringup_ns));
+        // The log's stamps are cut, so that its total may look a little shorter.
+        run.smp_ns = run.bringup_ns.map(|ns| ns - 1_000);
+        assert!(!run.has_hotplug());
+        run.smp_ns = run.bringup_ns.map(|ns| ns - 9_000);
+        assert_eq!((run.has_hotplug(), run.boot_ns()), (true, None));
+        run.smp_ns = run.bringup_ns;
+        run.hotplug = true;
+        assert_eq!((run.has_hotplug(), run.boot_ns()), (true, None));
+        let text = serde_json::to_string(&run).unwrap();
+        assert!(serde_json::from_str::<Run>(&text).unwrap().hotplug);
     }
 
     #[test]

@@ -6,6 +6,8 @@
 use bringup_model::collect::{self, Evidence};
 use bringup_model::results::{Clock, Failure, Run, Setup};
 
+use guest_protocol::Action;
+
 use super::boot;
 use super::boot::accel::Accel;
 use super::boot::verdict::Verdict;
@@ -34,7 +36,17 @@ pub fn run(request: &BootRequest, outcome: &BootOutcome) -> Run {
     };
     let mut run = collect::run(setup, evidence);
     run.faults = request.faults.iter().map(ToString::to_string).collect();
+    run.hotplug = request.steps.iter().any(|step| is_hotplug(&step.action));
     run
+}
+
+/// Whether a step brings CPUs up that the boot had left out, or once more.
+fn is_hotplug(action: &Action) -> bool {
+    match action {
+        Action::Online { .. } | Action::Offline { .. } | Action::Storm { .. } => true,
+        Action::WriteFile { path, .. } => path.contains("/sys/devices/system/cpu/"),
+        _ => false,
+    }
 }
 
 /// Why a verb that made this run cannot end with success; `None` if it can.
@@ -114,5 +126,19 @@ mod tests {
         assert_eq!(run(&request, &outcome(Accel::Tcg)).clock, Clock::Host);
         request.icount = true;
         assert_eq!(run(&request, &outcome(Accel::Tcg)).clock, Clock::Icount);
+    }
+
+    #[test]
+    fn cpus_that_come_after_the_boot_are_told() {
+        let of = |action: Action| {
+            let mut request = BootRequest::new("p1", "/k/Image", 4);
+            request.steps.push(action.into());
+            run(&request, &outcome(Accel::Tcg)).hotplug
+        };
+        let write = |path: &str| Action::WriteFile { path: path.into(), content: "0".into() };
+        assert!(of(Action::Online { cpu: 3 }) && of(Action::Offline { cpu: 3 }));
+        assert!(of(Action::Storm { rounds: 1, cpus: vec![1], module: None, read: Vec::new() }));
+        assert!(of(write("/sys/devices/system/cpu/cpu1/online")));
+        assert!(!of(write("/proc/sys/kernel/printk")) && !of(Action::Sleep { milliseconds: 1 }));
     }
 }

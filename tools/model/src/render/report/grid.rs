@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::super::duration::duration;
-use super::{Arm, Report, Setting, Source, Total, Trend, signed_percent};
+use super::{Arm, Report, Setting, Source, Total, Trend, range, signed_percent};
 use crate::bench::{self, Breakdown, Share};
 use crate::fit::{Coefficient, Fit};
 use crate::published::Measurement;
@@ -106,13 +106,32 @@ pub fn comparison(setting: &Setting<'_>) -> Grid {
         },
     });
     row("parallel, window".into(), &|arm| Cell::text(mode(arm)));
+    if setting.arms.iter().any(|arm| arm.runs.iter().any(|run| run.coarse.is_some())) {
+        row("times by".into(), &|arm| {
+            let coarse = arm.runs.iter().filter(|run| run.coarse.is_some()).count();
+            match (coarse, arm.runs.len()) {
+                (0, _) => Cell::text("timeline"),
+                (coarse, all) if coarse == all => Cell::text("kernel log: coarse"),
+                (coarse, all) => Cell::text(format!("kernel log in {coarse} of {all}: coarse")),
+            }
+        });
+    }
+    if setting.arms.iter().any(|arm| arm.good().any(Run::has_hotplug)) {
+        // Their timelines say how long all of that took, and not the boot.
+        row("hotplug after the boot, left out by the timeline".into(), &|arm| match arm
+            .good()
+            .filter(|run| run.has_hotplug())
+            .count()
+        {
+            0 => Cell::text("none"),
+            some => Cell::text(format!("{some} of {} runs", arm.good().count())),
+        });
+    }
     for total in [Total::Timeline, Total::Log] {
         row(total.name().into(), &|arm| {
             let Some(sample) = arm.sample(total.figure()) else { return Cell::text(NONE) };
             let mut sub = Vec::new();
-            if sample.min != sample.max {
-                sub.push(format!("{} to {}", duration(sample.min), duration(sample.max)));
-            }
+            sub.extend(range(sample.min, sample.max));
             sub.extend(setting.change(arm, total.figure()).map(|change| change.to_string()));
             Cell { sub: sub.join("\n"), ..Cell::time(Some(sample.median)) }
         });
@@ -177,13 +196,13 @@ pub fn phases(setting: &Setting<'_>, colours: &Colours) -> Option<Grid> {
         let Some(largest) = medians.iter().flatten().max().copied() else { continue };
         let cells = setting.arms.iter().zip(medians).map(|(arm, median)| {
             let Some(median) = median else { return Cell::text(NONE) };
-            let extremes: Vec<_> = arm.good().filter_map(|run| run.phases.get(phase)).collect();
+            let extremes: Vec<_> = arm.boots().filter_map(|run| run.phases.get(phase)).collect();
             let smallest = extremes.iter().min_by_key(|spread| spread.min);
             let widest = extremes.iter().max_by_key(|spread| spread.max);
             let whose =
                 |cpu: Option<u32>| cpu.map_or_else(String::new, |cpu| format!(" (CPU {cpu})"));
             let sub = match (smallest, widest) {
-                (Some(low), Some(high)) if low.min != high.max => format!(
+                (Some(low), Some(high)) if range(low.min, high.max).is_some() => format!(
                     "{}{} to {}{}",
                     duration(low.min),
                     whose(low.min_cpu),
@@ -260,12 +279,12 @@ pub fn arm_names(settings: &[&Setting<'_>]) -> Vec<String> {
     names
 }
 
-/// Where the time of the typical run of each arm goes; `None` without timelines. Each moment is
-/// counted once, so that the shares add up to the total.
+/// Where the time of the typical run of each arm goes; `None` without timelines of a boot that went
+/// well. Each moment is counted once, so that the shares add up to the total.
 pub fn shares(setting: &Setting<'_>, colours: &Colours) -> Option<Grid> {
     let breakdown = |arm: &Arm<'_>| {
-        let run = arm.typical()?;
-        Some((Breakdown::of(&run.per_cpu)?, run.bringup_ns?))
+        let run = arm.typical().filter(|run| run.ok)?;
+        Some((Breakdown::of(&run.per_cpu)?, run.boot_ns()?))
     };
     let all: Vec<Option<(Breakdown, u64)>> = setting.arms.iter().map(breakdown).collect();
     let largest = all.iter().flatten().map(|(_, total)| *total).max()?;
@@ -583,6 +602,40 @@ mod tests {
 
     fn source(runs: Vec<Run>) -> [Source; 1] {
         [Source::new("file", Results::new(samples::manifest(), runs))]
+    }
+
+    #[test]
+    fn what_times_are_of_is_in_the_table() {
+        let boot = samples::run("p1", &samples::parallel(4));
+        let table = |runs: Vec<Run>| {
+            let sources = source(runs);
+            markdown(&Report::new(&sources, Mode::Compare, &[]))
+        };
+        let plain = table(vec![boot.clone()]);
+        assert!(!plain.contains("coarse") && !plain.contains("hotplug"), "{plain}");
+        let mut coarse = Run { arm: "old".into(), bringup_ns: None, ..boot.clone() };
+        coarse.coarse = Some(crate::results::LogSpan { bringing_up: 1, brought_up: 9 });
+        let text = table(vec![boot.clone(), coarse.clone()]);
+        let row = text.lines().find(|line| line.starts_with("| times by ")).unwrap();
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        assert_eq!(cells, ["", "times by", "timeline", "kernel log: coarse", ""]);
+        let same_arm = Run { arm: "p1".into(), ..coarse };
+        assert!(table(vec![boot.clone(), same_arm]).contains("kernel log in 1 of 2: coarse"));
+        let later = Run { hotplug: true, ..boot.clone() };
+        let text = table(vec![boot, later]);
+        assert!(text.contains("| hotplug after the boot, left out by the timeline |"), "{text}");
+        assert!(text.contains(" 1 of 2 runs |"), "{text}");
+    }
+
+    #[test]
+    fn where_the_time_of_a_failed_run_went_is_not_told() {
+        let mut failed = samples::run("p1", &samples::parallel(4));
+        failed.ok = false;
+        let sources = source(vec![samples::run("p0", &samples::serial(4)), failed]);
+        let report = Report::new(&sources, Mode::Compare, &[]);
+        let shares = shares(&report.settings[0], &Colours::default()).unwrap();
+        assert_ne!(shares.rows[0].cells[0].text, NONE);
+        assert_eq!(shares.rows[0].cells[1].text, NONE);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::super::duration::duration;
 use super::chart::{Chart, Curve, Data, SeriesData, chart};
 use super::grid::{self, Colours, Grid};
 use super::panel::{self, Panel};
-use super::{Report, Setting, Source, Trend, first_and_more};
+use super::{Report, Setting, Source, Trend, first_and_more, range};
 use crate::fit::Fit;
 use crate::results::Clock;
 
@@ -180,16 +180,11 @@ fn cards(setting: &Setting<'_>, colours: &Colours) -> Vec<Card> {
     let card = |arm: &super::Arm<'_>| {
         let sample = arm.sample(total);
         let detail = match sample {
-            Some(sample) if sample.min != sample.max => {
-                format!(
-                    "{} to {}, {} runs",
-                    duration(sample.min),
-                    duration(sample.max),
-                    sample.count
-                )
-            }
-            Some(sample) if sample.count > 1 => format!("the same in {} runs", sample.count),
-            Some(_) => "1 run".into(),
+            Some(sample) => match (range(sample.min, sample.max), sample.count) {
+                (Some(range), count) => format!("{range}, {count} runs"),
+                (None, 1) => "1 run".into(),
+                (None, count) => format!("the same in {count} runs"),
+            },
             None => "no total".into(),
         };
         Card {

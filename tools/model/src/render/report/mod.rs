@@ -175,11 +175,14 @@ impl Sample {
 impl std::fmt::Display for Sample {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&duration(self.median))?;
-        match self.min == self.max {
-            true => Ok(()),
-            false => write!(f, " ({} to {})", duration(self.min), duration(self.max)),
-        }
+        range(self.min, self.max).map_or(Ok(()), |range| write!(f, " ({range})"))
     }
+}
+
+/// From one time to another; `None` if they look the same.
+pub fn range(from: u64, to: u64) -> Option<String> {
+    let (from, to) = (duration(from), duration(to));
+    (from != to).then(|| format!("{from} to {to}"))
 }
 
 /// A figure of every run.
@@ -198,7 +201,7 @@ impl Total {
     /// How to take it from a run.
     pub fn figure(self) -> Figure {
         match self {
-            Self::Timeline => |run| run.bringup_ns,
+            Self::Timeline => Run::boot_ns,
             Self::Log => |run| run.smp_ns,
         }
     }
@@ -228,7 +231,12 @@ impl<'a> Arm<'a> {
 
     /// The spread over the runs of a phase's median over the CPUs.
     pub fn phase(&self, phase: Phase) -> Option<Sample> {
-        Sample::of(self.good().filter_map(|run| Some(run.phases.get(phase)?.median)))
+        Sample::of(self.boots().filter_map(|run| Some(run.phases.get(phase)?.median)))
+    }
+
+    /// The runs that went well and whose timelines are of the boot alone.
+    pub fn boots(&self) -> impl Iterator<Item = &'a Run> {
+        self.good().filter(|run| !run.has_hotplug())
     }
 
     /// The runs that went well.
@@ -242,13 +250,16 @@ impl<'a> Arm<'a> {
     }
 
     /// The run that is shown for all of them: the one with the median total, of those that went
-    /// well; else the first that has rows at all.
+    /// well and have a timeline of the boot alone; else the first that went well, else the first
+    /// that has rows at all.
     pub fn typical(&self) -> Option<&'a Run> {
-        let total = |run: &&Run| run.bringup_ns.or(run.smp_ns);
-        let mut good: Vec<&Run> = self.good().filter(|run| !run.per_cpu.is_empty()).collect();
-        good.sort_by_key(total);
-        let middle = good.get(good.len().saturating_sub(1) / 2).copied();
-        middle.or_else(|| self.runs.iter().copied().find(|run| !run.per_cpu.is_empty()))
+        let has_rows = |run: &&Run| !run.per_cpu.is_empty();
+        let mut boots: Vec<&Run> = self.boots().filter(has_rows).collect();
+        boots.sort_by_key(|run| run.bringup_ns.or(run.smp_ns));
+        let middle = boots.get(boots.len().saturating_sub(1) / 2).copied();
+        middle
+            .or_else(|| self.good().find(has_rows))
+            .or_else(|| self.runs.iter().copied().find(has_rows))
     }
 }
 
@@ -351,9 +362,14 @@ impl std::fmt::Display for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&signed_percent(self.percent))?;
         if let (Some((low, high)), Some(p)) = (self.interval, self.p) {
-            let low = signed_percent(low);
-            let low = low.strip_suffix(" %").unwrap_or(&low);
-            write!(f, " ({low} to {}, p = {p:.3})", signed_percent(high))?;
+            let (low, high) = (signed_percent(low), signed_percent(high));
+            match low == high {
+                true => write!(f, " (p = {p:.3})")?,
+                false => {
+                    let low = low.strip_suffix(" %").unwrap_or(&low);
+                    write!(f, " ({low} to {high}, p = {p:.3})")?;
+                }
+            }
         }
         Ok(())
     }
@@ -361,7 +377,10 @@ impl std::fmt::Display for Change {
 
 /// A change for people, as `+3.1 %`.
 pub fn signed_percent(change: f64) -> String {
-    let decimals = if change.abs() < 9.95 { 1 } else { 0 };
+    // As many as it takes to see that something is left: −99.97 %, not −100.0 %.
+    let is_all =
+        |decimals: &usize| format!("{change:.decimals$}") == format!("{:.decimals$}", -100.0);
+    let decimals = (1..6).find(|decimals| !is_all(decimals)).unwrap_or(1);
     let text = format!("{change:+.decimals$} %");
     if text.chars().all(|char| !('1'..='9').contains(&char)) {
         return "±0 %".into();
@@ -594,7 +613,7 @@ mod tests {
     fn boot(arm: &str, number: u64, total: u64, change: impl Fn(&mut Results)) -> Source {
         let mut run = samples::run(arm, &samples::parallel(4));
         (run.accel, run.clock) = ("none".into(), Clock::Counter);
-        run.bringup_ns = Some(total);
+        (run.bringup_ns, run.smp_ns) = (Some(total), Some(total + 57_000));
         let mut manifest = samples::manifest();
         manifest.command = format!("cargo xtask collect --dmesg {number}");
         (manifest.config_sha256, manifest.series, manifest.qemu) = (None, None, None);
@@ -697,6 +716,52 @@ mod tests {
         // Else one curve would go through two kernels.
         let names = arm_names(&Report::new(&sources, Mode::Compare, &[]));
         assert_eq!(names, ["p1 (p1-0 and 1 more): 1", "p1 (p1-2): 1", "p1 (p1-0 and 1 more): 1"]);
+    }
+
+    #[test]
+    fn changes_have_the_decimals_that_they_need() {
+        for (change, text) in [
+            (-99.67, "−99.7 %"),
+            (-99.97, "−99.97 %"),
+            (-99.9996, "−99.9996 %"),
+            (-100.0, "−100.0 %"),
+            (-59.62, "−59.6 %"),
+            (0.04, "±0 %"),
+            (3.06, "+3.1 %"),
+            (1234.5, "+1234.5 %"),
+        ] {
+            assert_eq!(signed_percent(change), text);
+        }
+        let change =
+            |low, high| Change { percent: -59.6, interval: Some((low, high)), p: Some(0.008) };
+        assert_eq!(change(-61.0, -57.2).to_string(), "−59.6 % (−61.0 to −57.2 %, p = 0.008)");
+        assert_eq!(change(-59.61, -59.59).to_string(), "−59.6 % (p = 0.008)");
+    }
+
+    #[test]
+    fn a_range_of_what_looks_the_same_is_none() {
+        let shown = |figures: &[u64]| Sample::of(figures.iter().copied()).unwrap().to_string();
+        assert_eq!(shown(&[542_100, 542_150, 542_190]), "542 us");
+        assert_eq!(shown(&[542_100, 542_100, 543_900]), "542 us (542 us to 544 us)");
+    }
+
+    #[test]
+    fn timelines_beyond_the_boot_are_left_out() {
+        let later = |results: &mut Results| results.runs[0].hotplug = true;
+        let sources = [
+            boot("p1", 0, 1_000_000, |_| {}),
+            boot("p1", 1, 9_000_000_000, later),
+            boot("p0", 2, 9_000_000_000, later),
+        ];
+        let report = Report::new(&sources, Mode::Compare, &[]);
+        let [p1, p0] = report.settings[0].arms.as_slice() else { panic!("two arms") };
+        let total = Total::Timeline.figure();
+        assert_eq!(p1.sample(total), Sample::of([1_000_000]));
+        assert_eq!((p0.sample(total), p0.phase(Phase::ALL[0])), (None, None));
+        assert!(p0.sample(Total::Log.figure()).is_some());
+        assert_eq!(p1.typical().unwrap().bringup_ns, Some(1_000_000));
+        assert!(p0.typical().is_some());
+        assert_eq!(report.settings[0].total(), Total::Log);
     }
 
     #[test]

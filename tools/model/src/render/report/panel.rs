@@ -71,6 +71,14 @@ pub struct Panel {
     pub columns: Vec<&'static str>,
     /// Whether the times are those of the log.
     pub coarse: bool,
+    /// What must be known of the run: that it failed, or that it shows more than the boot.
+    pub marks: Vec<String>,
+    /// How much time the whole width is, for people.
+    pub scale: String,
+    /// What the page knows it by.
+    pub id: String,
+    /// The panel whose table this one has too, where it is the same run on another scale.
+    pub table_of: Option<String>,
 }
 
 /// A row of the table.
@@ -109,6 +117,7 @@ pub fn length(run: &Run) -> Option<u64> {
 /// The timeline of `run` on a scale that ends at `end` nanoseconds; `None` if it has none.
 pub fn panel(name: &str, run: &Run, end: u64) -> Option<Panel> {
     let zero = zero(run)?;
+    let scale = duration(end);
     // A little room after the latest time, for its mark.
     let end = end.saturating_add(end / 60).max(1);
     let rows = run.per_cpu.len();
@@ -131,13 +140,14 @@ pub fn panel(name: &str, run: &Run, end: u64) -> Option<Panel> {
     });
     let total = match run.coarse {
         Some(span) => span.brought_up.checked_sub(span.bringing_up),
-        None => run.bringup_ns,
+        None => run.boot_ns(),
     };
+    let marks = marks(run);
     let failures: Vec<String> =
         run.failed_cpus().map(|cpu| format!("CPU {}: {}", cpu.cpu, cpu.outcome)).collect();
     Some(Panel {
         name: name.to_owned(),
-        description: describe(name, run, total, &failures),
+        description: describe(name, run, total, &marks, &failures),
         rows,
         height: height.round(),
         units: ROW * rows,
@@ -154,17 +164,42 @@ pub fn panel(name: &str, run: &Run, end: u64) -> Option<Panel> {
         table: run.per_cpu.iter().map(|cpu| row(cpu, zero, &columns)).collect(),
         columns: columns.into_iter().map(Stamp::name).collect(),
         coarse,
+        marks,
+        scale,
+        id: String::new(),
+        table_of: None,
     })
 }
 
-fn describe(name: &str, run: &Run, total: Option<u64>, failures: &[String]) -> String {
+fn marks(run: &Run) -> Vec<String> {
+    let mut marks = Vec::new();
+    if !run.ok {
+        let kind = run.failure.as_ref().map_or("no cause is known", |failure| &failure.kind);
+        marks.push(format!("this run failed: {kind}"));
+    }
+    if run.coarse.is_some() {
+        marks.push("coarse: by the kernel log, to the microsecond".to_owned());
+    }
+    if run.has_hotplug() {
+        marks.push("CPUs came up after the boot too: this is the last bring-up of each".to_owned());
+    }
+    marks
+}
+
+fn describe(
+    name: &str,
+    run: &Run,
+    total: Option<u64>,
+    marks: &[String],
+    failures: &[String],
+) -> String {
     let mut words = format!("{name}: {} CPUs", run.cpus);
     match total {
         Some(total) => words.push_str(&format!(", brought up in {}", duration(total))),
         None => words.push_str(", no total"),
     }
-    if run.coarse.is_some() {
-        words.push_str(", by the kernel log alone");
+    for mark in marks {
+        words.push_str(&format!(", {mark}"));
     }
     for failure in failures.iter().take(4) {
         words.push_str(&format!(", {failure}"));

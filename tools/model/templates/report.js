@@ -29,6 +29,8 @@
       this.coarse = 'coarse' in figure.dataset;
       this.plot = figure.querySelector('.plot');
       this.area = figure.querySelector('.area');
+      // A picture on another scale has the table of the first.
+      this.table = (document.getElementById(figure.dataset.table) || figure).querySelector('table.times');
       this.readout = figure.querySelector('.readout');
       this.paths = [...figure.querySelectorAll('svg path')].map(path =>
         ({path, name: path.classList[path.classList.length - 1], whole: path.getAttribute('d')}));
@@ -58,7 +60,7 @@
     // The rows of the table: for each CPU its stamps and the spans between them.
     get cpus() {
       if (!this.read) {
-        const table = this.figure.querySelector('table.times');
+        const table = this.table;
         const stamps = [...table.tHead.rows[0].cells].map(cell => cell.dataset.stamp);
         this.read = [...table.tBodies[0].rows].map(row => {
           const cpu = {spans: [], at: {}};
@@ -155,7 +157,7 @@
     }
 
     failed(row) {
-      return this.figure.querySelector('table.times').tBodies[0].rows[row].classList.contains('failed');
+      return this.table.tBodies[0].rows[row].classList.contains('failed');
     }
 
     // Round times between two others, with as many digits as tell them apart.

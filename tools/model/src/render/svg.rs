@@ -66,6 +66,13 @@ const LEGEND: [(&str, &str); 7] = [
 
 /// The runs as an SVG document that needs nothing else, light or dark as the viewer is.
 pub fn timelines(heading: &str, runs: &[Run]) -> String {
+    groups(heading, &[runs.to_vec()])
+}
+
+/// The same of several groups of runs, each of which has a scale of its own.
+pub fn groups(heading: &str, groups: &[Vec<Run>]) -> String {
+    let runs = groups.concat();
+    let runs = runs.as_slice();
     let scale = Scale::of(runs);
     let mut body = Group::new();
     let mut y = MARGIN + 12.0;
@@ -83,10 +90,13 @@ pub fn timelines(heading: &str, runs: &[Run]) -> String {
         }
     }
     y += LEGEND_LINE * (LEGEND.len().div_ceil(LEGEND_COLUMNS) - 1) as f64 + 36.0;
-    for run in runs {
-        let (panel, height) = panel(run, &scale, y);
-        body = body.add(panel);
-        y += height + PANEL_GAP;
+    for group in groups {
+        let scale = Scale { end: Scale::of(group).end, ..scale };
+        for run in group {
+            let (panel, height) = panel(run, &scale, y);
+            body = body.add(panel);
+            y += height + PANEL_GAP;
+        }
     }
     y -= PANEL_GAP - NOTES_GAP;
     let notes = notes(runs);
@@ -146,7 +156,8 @@ fn notes(runs: &[Run]) -> Vec<String> {
     lines
 }
 
-/// Where a time lies in the picture; one for all panels.
+/// Where a time lies in the picture; one for all panels of a group.
+#[derive(Clone, Copy)]
 struct Scale {
     /// The latest time of all runs after the first kick, in nanoseconds; never 0.
     end: u64,

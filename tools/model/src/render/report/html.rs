@@ -3,6 +3,8 @@
 //! The report as one page that needs nothing else. The template escapes whatever stands in it;
 //! beyond that, the page's policy lets no script run but the one that its hash names.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,9 +14,9 @@ use super::super::duration::duration;
 use super::chart::{Chart, Curve, Data, SeriesData, chart};
 use super::grid::{self, Colours, Grid};
 use super::panel::{self, Panel};
-use super::{Report, Setting, Source, Trend, first_and_more, range};
+use super::{Alike, Report, Setting, Source, Trend, first_and_more, range};
 use crate::fit::Fit;
-use crate::results::Clock;
+use crate::results::{Clock, Run};
 
 const CSS: &str = include_str!("../../../templates/report.css");
 const SCRIPT: &str = include_str!("../../../templates/report.js");
@@ -72,6 +74,13 @@ struct Group {
     name: String,
     kind: String,
     open: bool,
+    scales: Vec<Scale>,
+}
+
+/// Panels of one scale.
+struct Scale {
+    /// What is to be said of it; may be empty.
+    note: String,
     panels: Vec<Panel>,
 }
 
@@ -325,26 +334,68 @@ fn trend_chart(trend: &Trend, arms: &[&Course], colours: &Colours) -> Option<Cha
 
 fn timelines(report: &Report<'_>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
+    let arms = report.settings.iter().flat_map(|setting| &setting.arms);
+    let firmware: BTreeSet<Option<&str>> = arms.map(|arm| arm.key.firmware).collect();
     for (number, setting) in report.settings.iter().enumerate() {
-        let typical = setting.arms.iter().filter_map(|arm| Some((arm, arm.typical()?)));
-        let typical: Vec<_> = typical.collect();
-        let end = typical.iter().filter_map(|(_, run)| panel::length(run)).max().unwrap_or(0);
-        let panels: Vec<Panel> =
-            typical.iter().filter_map(|(arm, run)| panel::panel(&arm.name, run, end)).collect();
-        if !panels.is_empty() {
-            groups.push(Group {
-                id: format!("timelines-{number}"),
-                name: setting.name(),
-                kind: setting.kind(),
-                open: false,
-                panels,
-            });
+        for (part, alike) in setting.alike().iter().enumerate() {
+            let mut name = setting.name();
+            if firmware.len() > 1 {
+                let firmware = alike.firmware.map(|firmware| format!("firmware {firmware}"));
+                name.push_str(&format!(", {}", firmware.as_deref().unwrap_or("own firmware")));
+            }
+            if !alike.faults.is_empty() {
+                name.push_str(&format!(", fault {}", alike.faults.join(" ")));
+            }
+            let id = format!("timelines-{number}-{part}");
+            let scales = scales(alike, &id);
+            if !scales.is_empty() {
+                let open = number + 1 == report.settings.len();
+                groups.push(Group { id, name, kind: setting.kind(), open, scales });
+            }
         }
     }
-    if let Some(last) = groups.last_mut() {
+    // The last setting's may have no timeline.
+    if !groups.iter().any(|group| group.open)
+        && let Some(last) = groups.last_mut()
+    {
         last.open = true;
     }
     groups
+}
+
+/// The pictures of runs that share an axis, and once more those that show nothing on it.
+fn scales(alike: &Alike<'_, '_>, id: &str) -> Vec<Scale> {
+    let drawn = |(arm, run): &(&super::Arm<'_>, &'_ Run)| -> Option<(String, u64)> {
+        Some((arm.name.clone(), panel::length(run)?))
+    };
+    let runs: Vec<_> = alike.runs.iter().filter(|run| drawn(run).is_some()).collect();
+    let lengths: Vec<u64> = runs.iter().filter_map(|run| Some(drawn(run)?.1)).collect();
+    let scale = |(number, indices): (usize, Vec<usize>)| {
+        let end = indices.iter().filter_map(|index| lengths.get(*index)).max().copied();
+        let mut names: Vec<&str> = Vec::new();
+        let mut panels = Vec::new();
+        for index in indices {
+            let (arm, run) = runs.get(index)?;
+            let mut panel = panel::panel(&arm.name, run, end?)?;
+            panel.id = format!("{id}-{number}-{index}");
+            if number > 0 {
+                panel.table_of = Some(format!("{id}-0-{index}"));
+                panel.table.clear();
+            }
+            names.push(&arm.name);
+            panels.push(panel);
+        }
+        let note = match number {
+            0 => String::new(),
+            _ => format!(
+                "{} once more, on a larger scale: 0 to {}",
+                names.join(", "),
+                duration(end?)
+            ),
+        };
+        Some(Scale { note, panels })
+    };
+    panel::scales(&lengths).into_iter().enumerate().filter_map(scale).collect()
 }
 
 /// For each setting where the time goes, and its phases.
@@ -355,7 +406,7 @@ fn phases(report: &Report<'_>, colours: &Colours) -> Vec<Grid> {
 
 fn failures(report: &Report<'_>) -> Vec<FailureView> {
     let failed = report.runs().filter(|run| !run.ok || run.failed_cpus().next().is_some());
-    let view = |run: &crate::results::Run| {
+    let view = |run: &Run| {
         let (cause, console) = match &run.failure {
             Some(failure) => {
                 (format!("{}: {}", failure.kind, failure.detail), failure.console_tail.join("\n"))
@@ -481,6 +532,44 @@ mod tests {
         assert_eq!((both.name.as_str(), third.name.as_str()), ("a and 1 more", "c"));
         assert_eq!(both.commands, ["cargo xtask demo", "cargo xtask boot"]);
         assert_eq!(both.facts[0].1, "2026-11-23T12:00:00Z to 2026-11-24T12:00:00Z");
+    }
+
+    #[test]
+    fn arms_that_compare_share_an_axis_and_short_ones_are_drawn_once_more() {
+        let run = |arm: &str, firmware: Option<&str>, times: u64| {
+            let mut timeline = samples::parallel(4);
+            for cpu in &mut timeline.cpus {
+                cpu.active = cpu.active.map(|at| at + times * 1_000_000);
+            }
+            Run { firmware: firmware.map(str::to_owned), ..samples::run(arm, &timeline) }
+        };
+        let runs = vec![
+            run("base", None, 1),
+            run("base", Some("slow"), 1_000),
+            run("p1", None, 1),
+            run("p1", Some("slow"), 2),
+        ];
+        let sources = [Source::new("both", Results::new(samples::manifest(), runs))];
+        let groups = timelines(&Report::new(&sources, Mode::Compare, &[]));
+        let shown = |group: &Group| {
+            let scale = |scale: &Scale| {
+                let panels = scale.panels.iter().map(|it| format!("{} of {}", it.name, it.scale));
+                panels.collect::<Vec<_>>().join(", ")
+            };
+            let scales: Vec<String> = group.scales.iter().map(scale).collect();
+            format!("{}: {}", group.name, scales.join(" | "))
+        };
+        assert_eq!(
+            groups.iter().map(shown).collect::<Vec<_>>(),
+            [
+                "4 CPUs, own firmware: base, own firmware of 1.53 ms, p1, own firmware of 1.53 ms",
+                "4 CPUs, firmware slow: base, slow of 1.00 s, p1, slow of 1.00 s | p1, slow of 2.53 ms",
+            ]
+        );
+        assert!(groups.iter().all(|group| group.open));
+        let again = &groups[1].scales[1].panels[0];
+        assert_eq!(again.table_of.as_ref(), Some(&groups[1].scales[0].panels[1].id));
+        assert!(again.table.is_empty() && !groups[1].scales[0].panels[1].table.is_empty());
     }
 
     #[test]

@@ -320,6 +320,21 @@ impl<'a> Setting<'a> {
         })
     }
 
+    /// The typical runs that share an axis: those with the same firmware and faults, by these. Others
+    /// may take a thousand times as long.
+    pub fn alike(&self) -> Vec<Alike<'_, 'a>> {
+        let mut groups: Vec<Alike<'_, 'a>> = Vec::new();
+        for arm in &self.arms {
+            let Some(run) = arm.typical() else { continue };
+            let ArmKey { firmware, faults, .. } = arm.key;
+            match groups.iter_mut().find(|it| (it.firmware, it.faults) == (firmware, faults)) {
+                Some(group) => group.runs.push((arm, run)),
+                None => groups.push(Alike { firmware, faults, runs: vec![(arm, run)] }),
+            }
+        }
+        groups
+    }
+
     /// For people: what the setting is.
     pub fn name(&self) -> String {
         let mut name = format!("{} CPUs", self.cpus);
@@ -341,6 +356,17 @@ impl<'a> Setting<'a> {
     fn key(&self) -> (&'a str, Clock, Option<u64>, Option<&'a str>, u32) {
         (self.accel, self.clock, self.pcpus, self.topology, self.cpus)
     }
+}
+
+/// Typical runs of one setting, with their arms, that share an axis.
+#[derive(Debug, Clone)]
+pub struct Alike<'s, 'a> {
+    /// Their firmware.
+    pub firmware: Option<&'a str>,
+    /// What was wrong on purpose.
+    pub faults: &'a [String],
+    /// The runs.
+    pub runs: Vec<(&'s Arm<'a>, &'a Run)>,
 }
 
 /// What the statistics draw their lots from: the same report each time.

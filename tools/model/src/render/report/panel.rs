@@ -20,6 +20,8 @@ const ROW_MIN: f64 = 1.5;
 const ROW_MAX: f64 = 16.0;
 /// Pixels between two numbers of CPUs.
 const NUMBER: f64 = 15.0;
+/// A timeline that fills less than one part in so many of its picture's width is drawn once more.
+const LEGIBLE: u64 = 20;
 
 /// The classes of spans in the order in which they are drawn, each with the words of the legend.
 pub const LEGEND: [(&str, &str); 7] = [
@@ -112,6 +114,20 @@ pub fn length(run: &Run) -> Option<u64> {
     let stamps = run.per_cpu.iter().flat_map(|cpu| Stamp::ALL.map(|stamp| cpu.stamp(stamp)));
     let span = run.coarse.map(|span| span.brought_up);
     stamps.flatten().chain(span).max()?.checked_sub(zero).filter(|length| *length > 0)
+}
+
+/// Which of timelines with these lengths are to be drawn on one scale: first all of them, then once
+/// more those that show next to nothing there, and so on.
+pub fn scales(lengths: &[u64]) -> Vec<Vec<usize>> {
+    let mut scales = Vec::new();
+    let mut rest: Vec<usize> = (0..lengths.len()).collect();
+    let length = |index: &usize| lengths.get(*index).copied().unwrap_or(0);
+    while let Some(longest) = rest.iter().map(length).max() {
+        let short = |index: &usize| length(index).saturating_mul(LEGIBLE) < longest;
+        let next = rest.iter().copied().filter(short).collect();
+        scales.push(std::mem::replace(&mut rest, next));
+    }
+    scales
 }
 
 /// The timeline of `run` on a scale that ends at `end` nanoseconds; `None` if it has none.
@@ -352,6 +368,32 @@ mod tests {
         assert_eq!(panel.table[1].times[0], "0");
         assert_eq!(panel.table[1].times.len(), 8);
         assert_eq!(panel.table[3].times.iter().filter(|time| time.is_empty()).count(), 6);
+    }
+
+    #[test]
+    fn what_is_too_short_to_be_seen_has_a_scale_of_its_own() {
+        assert_eq!(scales(&[]), [[0; 0]; 0]);
+        assert_eq!(scales(&[1144, 1144, 79]), [[0, 1, 2]]);
+        assert_eq!(scales(&[40_900, 135, 40_800, 130]), [vec![0, 1, 2, 3], vec![1, 3]]);
+        assert_eq!(scales(&[40_000, 1_000, 3]), [vec![0, 1, 2], vec![1, 2], vec![2]]);
+        assert_eq!(scales(&[20, 1]), [[0, 1]]);
+        assert_eq!(scales(&[u64::MAX, 0]).len(), 2);
+    }
+
+    #[test]
+    fn a_run_that_failed_or_went_on_is_marked() {
+        let boot = samples::run("p1", &samples::parallel(4));
+        let marked = |run: &Run| panel("p1", run, length(run).unwrap()).unwrap();
+        assert_eq!(marked(&boot).marks, [""; 0]);
+        assert_eq!(marked(&boot).scale, duration(length(&boot).unwrap()));
+        let mut failed = boot.clone();
+        failed.ok = false;
+        assert_eq!(marked(&failed).marks, ["this run failed: no cause is known"]);
+        assert!(marked(&failed).description.contains("this run failed"));
+        let later = Run { hotplug: true, ..boot };
+        let panel = marked(&later);
+        assert!(panel.marks[0].starts_with("CPUs came up after the boot too"));
+        assert_eq!((panel.total, panel.total_ns), (None, None));
     }
 
     #[test]

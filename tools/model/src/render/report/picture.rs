@@ -2,24 +2,37 @@
 
 //! The report's timelines alone, as a picture for a document.
 
-use super::{Report, Setting};
-use crate::render::svg::timelines;
+use super::{Report, Setting, panel};
+use crate::render::svg;
 use crate::results::Run;
 
-/// The typical run of each arm, on one scale of time. `None` if no run has a timeline.
+/// The typical run of each arm, those with the same firmware on one scale of time, and once more those
+/// that show nothing on it. `None` if no run has a timeline.
 pub fn picture(report: &Report<'_>) -> Option<String> {
-    let runs: Vec<Run> = report.settings.iter().flat_map(typical).collect();
+    let groups: Vec<Vec<Run>> = report.settings.iter().flat_map(typical).collect();
     let heading = match report.settings.as_slice() {
         [setting] => format!("CPU bring-up: {}", setting.name()),
         _ => "CPU bring-up".to_owned(),
     };
-    (!runs.is_empty()).then(|| timelines(&heading, &runs))
+    (!groups.is_empty()).then(|| svg::groups(&heading, &groups))
 }
 
-/// Named as in the report's tables.
-fn typical(setting: &Setting<'_>) -> Vec<Run> {
-    let run = |arm: &super::Arm<'_>| Some(Run { arm: arm.name.clone(), ..arm.typical()?.clone() });
-    setting.arms.iter().filter_map(run).collect()
+/// By their scales, and named as in the report's tables.
+fn typical(setting: &Setting<'_>) -> Vec<Vec<Run>> {
+    let mut groups = Vec::new();
+    for alike in setting.alike() {
+        let lengths: Vec<u64> =
+            alike.runs.iter().map(|(_, run)| panel::length(run).unwrap_or(0)).collect();
+        for (number, indices) in panel::scales(&lengths).into_iter().enumerate() {
+            let named = |index: usize| {
+                let (arm, run) = alike.runs.get(index)?;
+                let again = if number > 0 { ", larger" } else { "" };
+                Some(Run { arm: format!("{}{again}", arm.name), ..(*run).clone() })
+            };
+            groups.push(indices.into_iter().filter_map(named).collect());
+        }
+    }
+    groups
 }
 
 #[cfg(test)]
@@ -47,6 +60,18 @@ mod tests {
         let text = of(runs).unwrap();
         assert_eq!(text.matches("p0: 4 CPUs").count(), 1);
         assert_eq!(text.matches("p1: 4 CPUs").count(), 1);
+    }
+
+    #[test]
+    fn short_timelines_are_drawn_once_more() {
+        let mut long = samples::serial(4);
+        for cpu in &mut long.cpus {
+            cpu.active = cpu.active.map(|at| at + 1_000_000_000);
+        }
+        let runs = vec![samples::run("p0", &long), samples::run("p1", &samples::parallel(4))];
+        let text = of(runs).unwrap();
+        assert!(text.contains("p1 · 4 CPUs") && text.contains("p1, larger · 4 CPUs"), "{text}");
+        assert!(!text.contains("p0, larger"));
     }
 
     #[test]

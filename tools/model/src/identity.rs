@@ -73,6 +73,51 @@ impl Identity {
     }
 }
 
+/// What a results file was measured with, by name, shortened for people.
+pub fn facts(results: &Results) -> Vec<(String, String)> {
+    let manifest = &results.manifest;
+    let mut facts: Vec<(String, String)> = Vec::new();
+    let mut fact = |name: &str, value: String| facts.push((name.to_owned(), value));
+    fact("Linux", manifest.base.version.clone());
+    if let Some(Series { name, sha256, .. }) = &manifest.series {
+        fact("series", format!("{name} {}", short(sha256)));
+    }
+    if let Some(sha256) = &manifest.config_sha256 {
+        fact("configuration", short(sha256).to_owned());
+    }
+    // Those of kernels that are built here follow from the others.
+    let arms = results.bench.iter().flat_map(|plan| &plan.arms);
+    for arm in arms.filter(|arm| arm.preset.is_none()) {
+        fact(&format!("Image of {}", arm.name), short(&arm.image_sha256).to_owned());
+    }
+    for (tool, version) in &manifest.toolchain {
+        fact(tool, version.clone());
+    }
+    if let Some(version) = &manifest.qemu {
+        fact("QEMU", version.clone());
+    }
+    fact("machine", manifest.host.clone());
+    facts
+}
+
+/// What of `facts` was otherwise `before`, as `series: v7.3 cd before`.
+pub fn changes(before: &[(String, String)], facts: &[(String, String)]) -> Vec<String> {
+    let value = |facts: &[(String, String)], name: &str| {
+        let found = facts.iter().find(|(known, _)| known == name);
+        found.map_or_else(|| "none".to_owned(), |(_, value)| value.clone())
+    };
+    let gone = before.iter().filter(|(name, _)| !facts.iter().any(|(known, _)| known == name));
+    let all = facts.iter().chain(gone).map(|(name, _)| name);
+    all.filter(|name| value(before, name) != value(facts, name))
+        .map(|name| format!("{name}: {} before", value(before, name)))
+        .collect()
+}
+
+/// As much of a hash as tells it from others.
+fn short(sha256: &str) -> &str {
+    sha256.get(..8).unwrap_or(sha256)
+}
+
 /// Whether `collect` made it.
 fn is_copied(manifest: &Manifest) -> bool {
     manifest.command.split_whitespace().nth(2) == Some("collect")
@@ -195,6 +240,28 @@ mod tests {
     fn an_image_of_which_nothing_is_known_is_like_no_other() {
         let unknown = copied(|manifest| manifest.command = "cargo xtask boot --kernel I".into());
         assert_eq!(unknown, None);
+    }
+
+    #[test]
+    fn what_changed_is_told() {
+        let of = |change: &dyn Fn(&mut Manifest)| {
+            let mut results = Results::new(samples::manifest(), Vec::new());
+            change(&mut results.manifest);
+            facts(&results)
+        };
+        let first = of(&|_| {});
+        assert_eq!(
+            first[..2],
+            [("Linux", "7.3.4"), ("series", "v7.3 cd")]
+                .map(|(name, value)| { (name.to_owned(), value.to_owned()) })
+        );
+        assert_eq!(changes(&first, &first), [""; 0]);
+        let other = of(&|manifest| {
+            manifest.base.version = "7.4.0".into();
+            manifest.series = None;
+        });
+        assert_eq!(changes(&first, &other), ["Linux: 7.3.4 before", "series: v7.3 cd before"]);
+        assert_eq!(changes(&other, &first)[1], "series: none before");
     }
 
     #[test]

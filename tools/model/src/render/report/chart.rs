@@ -33,6 +33,13 @@ pub struct Chart {
     pub series: Vec<Series>,
 }
 
+impl Chart {
+    /// Whether anything is marked on the base line.
+    pub fn has_marks(&self) -> bool {
+        self.series.iter().any(|series| !series.marks.is_empty())
+    }
+}
+
 /// A label of an axis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tick {
@@ -53,6 +60,8 @@ pub struct Series {
     pub points: Vec<Point>,
     /// The path of its curve; may be empty.
     pub curve: String,
+    /// Marks on the base line: what has no height, each with its words.
+    pub marks: Vec<Point>,
 }
 
 /// A point.
@@ -90,12 +99,14 @@ pub struct SeriesData<'a> {
     pub points: Vec<(f64, f64, String)>,
     /// What its curve is made of.
     pub curve: Curve<'a>,
+    /// What has no height: where to the right, and words.
+    pub marks: Vec<(f64, String)>,
 }
 
 /// A curve.
 pub enum Curve<'a> {
-    /// From these points to each other.
-    Through(Vec<(f64, f64)>),
+    /// From these points to each other; a gap between one list of them and the next.
+    Through(Vec<Vec<(f64, f64)>>),
     /// A function of what is to the right, from the series' first point to its last: beyond them it
     /// would be a guess.
     Of(&'a dyn Fn(f64) -> f64),
@@ -111,7 +122,9 @@ pub fn chart(data: Data<'_>) -> Option<Chart> {
         })
     };
     let labelled = || data.x_labels.iter().flatten().map(|(x, _)| *x);
-    let (mut left, mut right) = bounds(&mut points().map(|(x, ..)| *x).chain(labelled()));
+    let marked = || data.series.iter().flat_map(|series| &series.marks).map(|(x, _)| *x);
+    let (mut left, mut right) =
+        bounds(&mut points().map(|(x, ..)| *x).chain(labelled()).chain(marked()));
     let (mut low, mut high) = bounds(&mut points().map(|(_, y, _)| *y));
     if left > right || low > high {
         return None;
@@ -177,7 +190,9 @@ pub fn chart(data: Data<'_>) -> Option<Chart> {
                 path
             };
             let curve = match series.curve {
-                Curve::Through(points) => path(&mut points.into_iter()),
+                Curve::Through(pieces) => {
+                    pieces.into_iter().map(|points| path(&mut points.into_iter())).collect()
+                }
                 Curve::Of(function) => {
                     let (first, last) = bounds(&mut series.points.iter().map(|(x, ..)| *x));
                     let step = |index| first + (last - first) * f64::from(index) / f64::from(STEPS);
@@ -193,7 +208,12 @@ pub fn chart(data: Data<'_>) -> Option<Chart> {
                     title,
                 })
                 .collect();
-            Series { name: series.name.to_owned(), colour: series.colour, points, curve }
+            let mark = |(x, title): (f64, String)| Point {
+                path: format!("M{} {SIDE}h0", number(x_of(x))),
+                title,
+            };
+            let marks = series.marks.into_iter().map(mark).collect();
+            Series { name: series.name.to_owned(), colour: series.colour, points, curve, marks }
         })
         .collect();
     Some(Chart {
@@ -250,7 +270,7 @@ mod tests {
             y_name: "total",
             x_labels: None,
             from_zero: true,
-            series: vec![SeriesData { name: "p1", colour: 1, points, curve }],
+            series: vec![SeriesData { name: "p1", colour: 1, points, curve, marks: Vec::new() }],
         }
     }
 
@@ -284,6 +304,21 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_is_not_drawn_over_and_a_mark_is_on_the_base_line() {
+        let points = [0.0, 1.0, 3.0].map(|x| (x, 2e6, String::new()));
+        let pieces = vec![vec![(0.0, 2e6), (1.0, 2e6)], vec![(3.0, 2e6)]];
+        let mut data = data(points.to_vec(), Curve::Through(pieces));
+        data.series[0].marks = vec![(2.0, "failed".to_owned()), (4.0, "failed".to_owned())];
+        let chart = chart(data).unwrap();
+        let series = &chart.series[0];
+        assert_eq!(series.curve.matches('M').count(), 2);
+        assert_eq!(series.curve.matches('L').count(), 1);
+        let marks: Vec<&str> = series.marks.iter().map(|mark| mark.path.as_str()).collect();
+        assert_eq!(marks, ["M471.7 1000h0", "M943.4 1000h0"]);
+        assert!(chart.has_marks());
+    }
+
+    #[test]
     fn nothing_makes_no_chart() {
         assert_eq!(chart(data(Vec::new(), Curve::Through(Vec::new()))), None);
         assert_eq!(
@@ -297,7 +332,7 @@ mod tests {
         #[test]
         fn any_figures_can_be_drawn(points in prop::collection::vec((any::<u32>(), any::<u64>()), 1..9), from_zero: bool) {
             let points = points.into_iter().map(|(x, y)| (f64::from(x), y as f64, String::new()));
-            let made = chart(Data { from_zero, ..data(points.collect(), Curve::Through(vec![(0.0, f64::NAN)])) });
+            let made = chart(Data { from_zero, ..data(points.collect(), Curve::Through(vec![vec![(0.0, f64::NAN)]])) });
             let made = made.expect("a chart");
             prop_assert!(made.y_ticks.len() < 20 && made.x_ticks.len() < 20);
             prop_assert!(made.y_ticks.iter().all(|tick| (0.0..=100.0).contains(&tick.at)));

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::super::duration::duration;
 use super::{Arm, Report, Setting, Source, Total, Trend, range, signed_percent};
-use crate::bench::{self, Breakdown, Share};
+use crate::bench::{self, Breakdown, Conditions, Share};
 use crate::fit::{Coefficient, Fit};
 use crate::published::Measurement;
 use crate::results::{Clock, Run};
@@ -503,24 +503,66 @@ pub fn faults(source: &Source) -> Option<Grid> {
 
 /// The figures of a trend.
 pub fn trend(trend: &Trend) -> Grid {
-    let rows = trend.starts.iter().enumerate().map(|(index, start)| Row {
-        name: start.clone(),
-        cells: trend
-            .arms
-            .iter()
-            .map(|(_, figures)| {
-                let sample = figures.get(index).copied().flatten();
-                Cell::text(sample.map_or_else(|| NONE.into(), |sample| sample.to_string()))
-            })
-            .collect(),
+    let rows = trend.nights.iter().enumerate().map(|(index, night)| {
+        let outcomes = trend.arms.iter().map(|(_, outcomes)| {
+            let Some(outcome) = outcomes.get(index).copied().flatten() else {
+                return Cell::text(NONE);
+            };
+            let sub = outcome.failures().unwrap_or_default();
+            let failed = !sub.is_empty();
+            match outcome.sample {
+                Some(sample) => Cell { sub, failed, ..Cell::text(sample.to_string()) },
+                None if failed => Cell { sub, failed, ..Cell::text("failed") },
+                None => Cell::text(NONE),
+            }
+        });
+        let kernel = Cell { sub: night.changes.join("; "), ..Cell::text(night.kernel.clone()) };
+        Row { name: night.started.clone(), cells: outcomes.chain([kernel]).collect() }
     });
     let names = trend.arms.iter().map(|(name, _)| name.clone());
     Grid {
         caption: format!("{}, {}", trend.setting, trend.total.name()),
         note: String::new(),
-        head: std::iter::once("started".to_owned()).chain(names).collect(),
+        head: std::iter::once("started".to_owned())
+            .chain(names)
+            .chain(["of, and what changed".to_owned()])
+            .collect(),
         rows: rows.collect(),
     }
+}
+
+/// The failed runs of the earlier sources of a trend, by arm; `None` if there are none. Those of the
+/// last one are shown in full.
+pub fn earlier_failures(report: &Report<'_>) -> Option<Grid> {
+    let mut rows = Vec::new();
+    for source in report.earlier() {
+        for group in bench::groups(&source.results.runs) {
+            let of_group = |run: &&Run| {
+                !run.ok && run.arm == group.arm && Conditions::of(run) == group.conditions
+            };
+            let mut failed = source.results.runs.iter().filter(of_group);
+            let Some(first) = failed.next() else { continue };
+            let cause = match &first.failure {
+                Some(failure) => format!("{}: {}", failure.kind, failure.detail),
+                None => "its file does not say why".into(),
+            };
+            let cells = [
+                Cell::text(format!("{}, {}", group.arm, group.conditions)),
+                Cell {
+                    failed: true,
+                    ..Cell::text(format!("{} of {}", group.failed, group.made()))
+                },
+                Cell::text(cause),
+            ];
+            rows.push(Row { name: source.results.manifest.started.clone(), cells: cells.into() });
+        }
+    }
+    (!rows.is_empty()).then(|| Grid {
+        caption: "Runs that failed earlier".into(),
+        note: String::new(),
+        head: ["started", "arm", "failed", "the first of them"].map(str::to_owned).to_vec(),
+        rows,
+    })
 }
 
 /// Totals that others have published.

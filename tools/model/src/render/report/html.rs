@@ -14,7 +14,7 @@ use super::super::duration::duration;
 use super::chart::{Chart, Curve, Data, SeriesData, chart};
 use super::grid::{self, Colours, Grid};
 use super::panel::{self, Panel};
-use super::{Alike, Report, Setting, Source, Trend, first_and_more, range};
+use super::{Alike, Course, Night, Outcome, Report, Setting, Source, Trend, first_and_more, range};
 use crate::fit::Fit;
 use crate::results::{Clock, Run};
 
@@ -42,6 +42,7 @@ struct Page {
     kvm: Vec<Grid>,
     faults: Vec<Grid>,
     failures: Vec<FailureView>,
+    earlier_failures: Option<Grid>,
     published: Vec<Publication>,
     sources: Vec<SourceView>,
 }
@@ -134,6 +135,7 @@ pub fn page(report: &Report<'_>) -> Result<String, askama::Error> {
         kvm: report.settings.iter().filter_map(grid::kvm).collect(),
         faults: report.shown.iter().filter_map(|source| grid::faults(source)).collect(),
         failures: failures(report),
+        earlier_failures: grid::earlier_failures(report),
         published: report.published.iter().map(publication).collect(),
         sources: source_views(&report.shown),
     };
@@ -145,7 +147,7 @@ pub fn page(report: &Report<'_>) -> Result<String, askama::Error> {
         ("phases", "Phases", !page.phases.is_empty()),
         ("kvm", "Hypervisor", !page.kvm.is_empty()),
         ("faults", "Faults", !page.faults.is_empty()),
-        ("failures", "Failures", !page.failures.is_empty()),
+        ("failures", "Failures", !page.failures.is_empty() || page.earlier_failures.is_some()),
         ("published", "Published by others", !page.published.is_empty()),
         ("manifest", "What and how", true),
     ];
@@ -244,9 +246,9 @@ fn scaling(settings: &[&Setting<'_>], colours: &Colours) -> Option<Sweep> {
         }
         let curve = match curves.iter().find(|(fitted, _)| fitted == name) {
             Some((_, curve)) => Curve::Of(curve),
-            None => Curve::Through(medians),
+            None => Curve::Through(vec![medians]),
         };
-        SeriesData { name, colour: colours.get(name), points, curve }
+        SeriesData { name, colour: colours.get(name), points, curve, marks: Vec::new() }
     });
     let kind = settings.first().map(|setting| setting.kind()).unwrap_or_default();
     let chart = chart(Data {
@@ -276,12 +278,10 @@ fn trend_view(trend: &Trend, colours: &Colours) -> TrendView {
     TrendView { name: trend.setting.clone(), charts: charts.collect(), table: grid::trend(trend) }
 }
 
-/// An arm of a trend.
-type Course = (String, Vec<Option<super::Sample>>);
-
 /// The arms by size: a change of a short total does not show beside one several times as long.
 fn of_one_size(arms: &[Course]) -> Vec<Vec<&Course>> {
-    let size = |(_, figures): &Course| figures.iter().flatten().map(|it| it.median).max();
+    let median = |outcome: &Outcome| Some(outcome.sample?.median);
+    let size = |(_, outcomes): &Course| outcomes.iter().flatten().filter_map(median).max();
     let mut sorted: Vec<&Course> = arms.iter().collect();
     sorted.sort_by_key(|arm| std::cmp::Reverse(size(arm)));
     let alike =
@@ -295,27 +295,36 @@ fn of_one_size(arms: &[Course]) -> Vec<Vec<&Course>> {
 
 fn trend_chart(trend: &Trend, arms: &[&Course], colours: &Colours) -> Option<Chart> {
     let place = |index: usize| index as f64;
-    let series = arms.iter().map(|(name, figures)| {
-        let found =
-            figures.iter().enumerate().filter_map(|(index, sample)| Some((index, (*sample)?)));
-        let found: Vec<_> = found.collect();
-        let start = |index: usize| trend.starts.get(index).map_or("", String::as_str);
-        let point = |(index, sample): &(usize, super::Sample)| {
-            let title = format!("{name}, {}: {sample}", start(*index));
-            (place(*index), sample.median as f64, title)
-        };
-        let through = found.iter().map(|(index, sample)| (place(*index), sample.median as f64));
-        SeriesData {
-            name,
-            colour: colours.get(name),
-            points: found.iter().map(point).collect(),
-            curve: Curve::Through(through.collect()),
+    let series = arms.iter().map(|(name, outcomes)| {
+        let (mut points, mut marks) = (Vec::new(), Vec::new());
+        let mut pieces = vec![Vec::new()];
+        for (index, (outcome, night)) in outcomes.iter().zip(&trend.nights).enumerate() {
+            // Where it was not run, nothing is known to be wrong.
+            let Some(outcome) = outcome else { continue };
+            let Night { started, kernel, changes } = night;
+            let words = |what: &str| {
+                let lines = std::iter::once(kernel).chain(changes).map(String::as_str);
+                format!("{name}, {started}: {what}\n{}", lines.collect::<Vec<_>>().join("\n"))
+            };
+            if let Some(failures) = outcome.failures() {
+                marks.push((place(index), words(&failures)));
+            }
+            match outcome.sample {
+                Some(sample) => {
+                    let point = (place(index), sample.median as f64);
+                    points.push((point.0, point.1, words(&sample.to_string())));
+                    pieces.last_mut().into_iter().for_each(|piece| piece.push(point));
+                }
+                None => pieces.push(Vec::new()),
+            }
         }
+        let curve = Curve::Through(pieces);
+        SeriesData { name, colour: colours.get(name), points, curve, marks }
     });
     // As many dates as there is room for.
-    let every = trend.starts.len().div_ceil(8).max(1);
-    let day = |start: &String| start.get(..10).unwrap_or(start).to_owned();
-    let labels = trend.starts.iter().enumerate().step_by(every);
+    let every = trend.nights.len().div_ceil(8).max(1);
+    let day = |night: &Night| night.started.get(..10).unwrap_or(&night.started).to_owned();
+    let labels = trend.nights.iter().enumerate().step_by(every);
     let names: Vec<&str> = arms.iter().map(|(name, _)| name.as_str()).collect();
     chart(Data {
         description: format!(
@@ -326,7 +335,7 @@ fn trend_chart(trend: &Trend, arms: &[&Course], colours: &Colours) -> Option<Cha
         ),
         x_name: "day of the measurement",
         y_name: trend.total.name(),
-        x_labels: Some(labels.map(|(index, start)| (place(index), day(start))).collect()),
+        x_labels: Some(labels.map(|(index, night)| (place(index), day(night))).collect()),
         from_zero: false,
         series: series.collect(),
     })
@@ -535,6 +544,47 @@ mod tests {
     }
 
     #[test]
+    fn a_failed_night_is_a_gap_a_mark_and_a_line_under_failures() {
+        let night = |day: u32, ok: bool| {
+            let mut run = samples::run("p1", &samples::parallel(4));
+            if !ok {
+                run = run.with_failure(crate::results::Failure {
+                    kind: "panic".into(),
+                    detail: "not syncing".into(),
+                    console_tail: Vec::new(),
+                });
+            }
+            let mut manifest = samples::manifest();
+            manifest.started = format!("2026-11-0{day}T01:00:00Z");
+            if day > 3 {
+                manifest.base.version = "7.4.0".into();
+            }
+            Source::new(&day.to_string(), Results::new(manifest, vec![run]))
+        };
+        let nights = [night(1, true), night(2, true), night(3, false), night(4, true)];
+        let report = Report::new(&nights, Mode::Trend, &[]);
+        let view = trend_view(&report.trend[0], &Colours::of(&report));
+        let series = &view.charts[0].series[0];
+        assert_eq!((series.points.len(), series.curve.matches('M').count()), (3, 2));
+        let [mark] = series.marks.as_slice() else { panic!("{:?}", series.marks) };
+        let kernel = "Linux 7.3.4, series v7.3 cd";
+        assert_eq!(mark.title, format!("p1, 2026-11-03T01:00:00Z: 1 of 1 runs failed\n{kernel}"));
+        assert!(series.points[2].title.ends_with("\nLinux: 7.3.4 before"), "{series:?}");
+        let page = page(&report).unwrap();
+        for part in [
+            "<td class=\"failed\">failed<small>1 of 1 runs failed</small></td>",
+            "<a href=\"#failures\">",
+            "Runs that failed earlier",
+            "panic: not syncing",
+        ] {
+            assert!(page.contains(part), "{part}");
+        }
+        let text = super::super::markdown::markdown(&report);
+        assert!(text.contains("## Failures") && text.contains("panic: not syncing"), "{text}");
+        assert!(!text.contains("\n\n\n"), "{text}");
+    }
+
+    #[test]
     fn arms_that_compare_share_an_axis_and_short_ones_are_drawn_once_more() {
         let run = |arm: &str, firmware: Option<&str>, times: u64| {
             let mut timeline = samples::parallel(4);
@@ -574,9 +624,12 @@ mod tests {
 
     #[test]
     fn a_small_total_has_a_chart_of_its_own() {
-        let sample = |median| super::super::Sample::of([median]);
+        let outcome = |median| {
+            let sample = super::super::Sample::of([median]);
+            Some(Outcome { sample, made: 1, failed: 0 })
+        };
         let arm = |name: &str, figures: &[u64]| -> Course {
-            (name.into(), figures.iter().map(|&figure| sample(figure)).collect())
+            (name.into(), figures.iter().map(|&figure| outcome(figure)).collect())
         };
         let arms = [arm("base", &[100, 100]), arm("p1", &[20, 22]), arm("p0", &[104, 103])];
         let names = |group: &Vec<&Course>| group.iter().map(|(name, _)| name.clone()).collect();

@@ -64,15 +64,22 @@ pub fn markdown(report: &Report<'_>) -> String {
         table(&mut text, &faults);
     }
     let failed: Vec<_> = report.runs().filter(|run| run.failure.is_some()).collect();
-    if !failed.is_empty() {
+    let earlier = grid::earlier_failures(report);
+    if !failed.is_empty() || earlier.is_some() {
         heading(&mut text, 2, "Failures");
-        for run in failed {
+        for run in &failed {
             let Some(failure) = &run.failure else { continue };
             let words =
                 format!("- {}, {} CPUs: {}: {}", run.arm, run.cpus, failure.kind, failure.detail);
             wrapped(&mut text, &plain(&words), "  ");
         }
-        text.push('\n');
+        if !failed.is_empty() {
+            text.push('\n');
+        }
+        if let Some(earlier) = earlier {
+            paragraph(&mut text, &format!("{}:", earlier.caption));
+            table(&mut text, &earlier);
+        }
     }
     if !report.published.is_empty() {
         heading(&mut text, 2, "Published by others");

@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use super::duration::duration;
 use crate::bench;
-use crate::identity::Identity;
+use crate::identity::{self, Identity};
 use crate::inference::{Difference, Interval};
 use crate::published::Published;
 use crate::results::{Clock, ReadError, Results, Run};
@@ -422,10 +422,43 @@ pub struct Trend {
     pub setting: String,
     /// What is taken.
     pub total: Total,
-    /// For each source its start; oldest first.
-    pub starts: Vec<String>,
-    /// The arms, each with a figure for each source that has one.
-    pub arms: Vec<(String, Vec<Option<Sample>>)>,
+    /// The sources, oldest first.
+    pub nights: Vec<Night>,
+    /// The arms, each with what came of it in each source; `None` where it was not run.
+    pub arms: Vec<Course>,
+}
+
+/// An arm of a trend.
+pub type Course = (String, Vec<Option<Outcome>>);
+
+/// A source of a trend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Night {
+    /// When it was started.
+    pub started: String,
+    /// Kernel and series.
+    pub kernel: String,
+    /// What it was measured with that the one before was not.
+    pub changes: Vec<String>,
+}
+
+/// What came of an arm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// The figures of the runs that went well.
+    pub sample: Option<Sample>,
+    /// How many runs there were.
+    pub made: usize,
+    /// How many of them failed.
+    pub failed: usize,
+}
+
+impl Outcome {
+    /// How many runs failed, for people; `None` if none did.
+    pub fn failures(&self) -> Option<String> {
+        let Self { made, failed, .. } = self;
+        (*failed > 0).then(|| format!("{failed} of {made} runs failed"))
+    }
 }
 
 impl<'a> Report<'a> {
@@ -463,6 +496,13 @@ impl<'a> Report<'a> {
     /// All runs that are shown.
     pub fn runs(&self) -> impl Iterator<Item = &'a Run> + use<'_, 'a> {
         self.shown.iter().flat_map(|source| source.comparable())
+    }
+
+    /// Sources whose runs are in the trend alone.
+    pub fn earlier(&self) -> &[&'a Source] {
+        let shown = |source: &&Source| self.shown.iter().any(|shown| std::ptr::eq(*shown, *source));
+        let end = self.sources.iter().position(shown).unwrap_or(0);
+        self.sources.get(..end).unwrap_or_default()
     }
 
     /// The heading: the kernel and what was done with it.
@@ -589,8 +629,7 @@ pub fn first_and_more(names: &[String]) -> String {
 }
 
 fn trends(sources: &[&Source]) -> Vec<Trend> {
-    let starts: Vec<String> =
-        sources.iter().map(|source| source.results.manifest.started.clone()).collect();
+    let nights = nights(sources);
     let each: Vec<Vec<Setting<'_>>> = sources.iter().map(|source| settings(&[source])).collect();
     let mut keys: Vec<_> = each.iter().flatten().map(Setting::key).collect();
     keys.sort_unstable();
@@ -601,7 +640,11 @@ fn trends(sources: &[&Source]) -> Vec<Trend> {
             .iter()
             .map(|settings| settings.iter().find(|setting| setting.key() == key))
             .collect();
-        let Some(last) = found.iter().rev().find_map(|setting| *setting) else { continue };
+        let all = || found.iter().rev().flatten();
+        // The last one's, but for one of which all runs failed.
+        let went_well =
+            |setting: &&&Setting<'_>| setting.arms.iter().any(|arm| arm.good().next().is_some());
+        let Some(last) = all().find(went_well).or_else(|| all().next()) else { continue };
         let total = last.total();
         let mut names: Vec<&str> = Vec::new();
         for arm in found.iter().flatten().flat_map(|setting| &setting.arms) {
@@ -609,25 +652,41 @@ fn trends(sources: &[&Source]) -> Vec<Trend> {
                 names.push(&arm.name);
             }
         }
-        let arms: Vec<(String, Vec<Option<Sample>>)> = names
+        let arms: Vec<Course> = names
             .into_iter()
             .map(|name| {
-                let figure = |setting: &Option<&Setting<'_>>| {
+                let outcome = |setting: &Option<&Setting<'_>>| {
                     let arm = (*setting)?.arms.iter().find(|arm| arm.name == name)?;
-                    arm.sample(total.figure())
+                    let sample = arm.sample(total.figure());
+                    Some(Outcome { sample, made: arm.runs.len(), failed: arm.failed() })
                 };
-                (name.to_owned(), found.iter().map(figure).collect())
+                (name.to_owned(), found.iter().map(outcome).collect())
             })
-            .filter(|(_, figures): &(String, Vec<Option<Sample>>)| {
-                figures.iter().flatten().count() > 1
-            })
+            .filter(|(_, outcomes): &Course| outcomes.iter().flatten().count() > 1)
             .collect();
         if !arms.is_empty() {
             let setting = format!("{}, {}", last.name(), last.kind());
-            trends.push(Trend { setting, total, starts: starts.clone(), arms });
+            trends.push(Trend { setting, total, nights: nights.clone(), arms });
         }
     }
     trends
+}
+
+fn nights(sources: &[&Source]) -> Vec<Night> {
+    let mut before: Option<Vec<(String, String)>> = None;
+    let night = |source: &&Source| {
+        let facts = identity::facts(&source.results);
+        let changes = before.as_ref().map(|before| identity::changes(before, &facts));
+        let kernel = facts.iter().filter(|(name, _)| name == "Linux" || name == "series");
+        let kernel: Vec<String> = kernel.map(|(name, value)| format!("{name} {value}")).collect();
+        before = Some(facts);
+        Night {
+            started: source.results.manifest.started.clone(),
+            kernel: kernel.join(", "),
+            changes: changes.unwrap_or_default(),
+        }
+    };
+    sources.iter().map(night).collect()
 }
 
 #[cfg(test)]
@@ -788,6 +847,57 @@ mod tests {
         assert_eq!(p1.typical().unwrap().bringup_ns, Some(1_000_000));
         assert!(p0.typical().is_some());
         assert_eq!(report.settings[0].total(), Total::Log);
+    }
+
+    #[test]
+    fn a_trend_tells_of_nights_that_failed_and_of_other_kernels() {
+        let night = |number: u64, change: &dyn Fn(&mut Results)| {
+            boot("p1", number, 1_000_000 + number, |results| {
+                results.manifest.started = format!("2026-11-2{number}T01:00:00Z");
+                let again = results.runs[0].clone();
+                results.runs.push(again);
+                change(results);
+            })
+        };
+        let fail = |count: usize| {
+            move |results: &mut Results| {
+                results.runs.iter_mut().take(count).for_each(|run| run.ok = false);
+            }
+        };
+        let newer = |results: &mut Results| results.manifest.base.version = "7.4.0".into();
+        let nights = [
+            night(1, &|_| {}),
+            night(2, &fail(2)),
+            night(3, &fail(1)),
+            night(4, &|results| results.runs.iter_mut().for_each(|run| run.arm = "p0".into())),
+            night(5, &newer),
+        ];
+        let report = Report::new(&nights, Mode::Trend, &[]);
+        let [trend] = report.trend.as_slice() else { panic!("{:?}", report.trend) };
+        let [(name, outcomes)] = trend.arms.as_slice() else { panic!("{:?}", trend.arms) };
+        assert_eq!(name, "p1");
+        let shown = |outcome: &Option<Outcome>| {
+            let Some(outcome) = outcome else { return "not run".to_owned() };
+            let median = outcome.sample.map(|sample| sample.median);
+            format!("{median:?} {}", outcome.failures().unwrap_or_default())
+        };
+        assert_eq!(
+            outcomes.iter().map(shown).collect::<Vec<_>>(),
+            [
+                "Some(1000001) ",
+                "None 2 of 2 runs failed",
+                "Some(1000003) 1 of 2 runs failed",
+                "not run",
+                "Some(1000005) "
+            ]
+        );
+        let changes: Vec<usize> = trend.nights.iter().map(|night| night.changes.len()).collect();
+        assert_eq!(changes, [0, 0, 0, 0, 1]);
+        assert_eq!(trend.nights[4].kernel, "Linux 7.4.0");
+        assert_eq!(report.earlier().len(), 4);
+        // All of the last night's failed: the trend is there all the same.
+        let nights = [night(1, &|_| {}), night(2, &fail(2))];
+        assert_eq!(Report::new(&nights, Mode::Trend, &[]).trend.len(), 1);
     }
 
     #[test]

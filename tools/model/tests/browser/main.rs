@@ -262,6 +262,114 @@ fn pointer_and_keys_give_exact_times() {
 
 #[test]
 #[ignore = "needs chromium, in BRINGUP_CHROMIUM"]
+fn a_short_timeline_is_drawn_once_more_on_a_larger_scale() {
+    let mut browser = browser();
+    let mut slow = cpus(16, false);
+    for cpu in &mut slow {
+        cpu.active = cpu.active.map(|at| at + u64::from(cpu.cpu) * 76_000_000);
+    }
+    let runs = vec![
+        run("base", cpus(4, false)),
+        run("base", slow),
+        run("p1", cpus(16, true)).with_failure(Failure {
+            kind: "panic".into(),
+            detail: "not syncing".into(),
+            console_tail: Vec::new(),
+        }),
+    ];
+    let (_folder, file) = page(runs);
+    browser.open(&file, 1200, 900);
+    // The group of 4 CPUs is closed, that of 16 has base, p1, and p1 once more.
+    assert_eq!(browser.count("details.group"), 2);
+    assert_eq!(browser.count("details[open] .timelines"), 2);
+    assert_eq!(browser.count("details[open] .timelines:last-of-type .panel"), 1);
+    assert_eq!(browser.count("details[open] table.times"), 2);
+    let note = browser.text("document.querySelector('details[open] h4').textContent");
+    assert!(note.starts_with("p1 once more, on a larger scale: 0 to 1.38 ms"), "{note}");
+    let caption = browser.text("document.querySelector('h4 ~ .timelines figcaption').textContent");
+    assert!(caption.contains("this run failed: panic") && caption.contains("scale: 0 to 1.38 ms"));
+
+    // The exact times are those of the table of its first picture.
+    let [left, top, width, height] = place(&mut browser, "h4 ~ .timelines .area");
+    let (x, y) = (left + width * 0.25, top + height * 1.5 / 16.0);
+    browser.mouse("mouseMoved", x, y);
+    let readout = "document.querySelector('h4 ~ .timelines .readout').textContent";
+    assert!(browser.text(readout).starts_with("CPU 1 (MPIDR 0x1, node 0)"));
+    keep(&mut browser, "larger-scale");
+
+    // Turning the wheel keeps what is under the pointer, and leaves the other scale alone.
+    let end = browser.eval("Number(document.querySelector('h4 ~ .timelines .panel').dataset.end)");
+    let before = end.as_f64().unwrap() * 0.25;
+    let wheel = format!(
+        "document.querySelector('h4 ~ .timelines .area').dispatchEvent(new WheelEvent('wheel', \
+         {{ctrlKey: true, deltaY: -100, clientX: {x}, clientY: {y}, bubbles: true, cancelable: true}}))"
+    );
+    for _ in 0..3 {
+        browser.eval(&wheel);
+    }
+    let zoom = browser.text("document.querySelector('h4 ~ .timelines').dataset.zoom");
+    let (first, last) = zoom.split_once('-').expect("a part");
+    let (first, last): (f64, f64) = (first.parse().unwrap(), last.parse().unwrap());
+    let after = first + (last - first) * 0.25;
+    assert!((after - before).abs() < before * 0.01, "{before} became {after}");
+    assert!((last - first) < end.as_f64().unwrap() * 0.6, "{zoom}");
+    let other = "document.querySelector('details[open] .timelines').dataset.zoom || 'all'";
+    assert_eq!(browser.text(other), "all");
+
+    // On paper what is closed is there too.
+    let shown = "document.querySelector('details:not([open]) .panel').checkVisibility()";
+    assert_eq!(browser.eval(shown), json!(false));
+    browser.media("print", "light");
+    assert_eq!(browser.eval(shown), json!(true));
+    keep(&mut browser, "larger-scale-print");
+    browser.media("screen", "light");
+    browser.open(&file, 390, 800);
+    let wide = browser.eval("document.documentElement.scrollWidth - innerWidth");
+    assert!(wide.as_i64() <= Some(0), "390 pixels are too few by {wide}");
+    assert_eq!(browser.complaints, [""; 0]);
+}
+
+#[test]
+#[ignore = "needs chromium, in BRINGUP_CHROMIUM"]
+fn a_trend_shows_nights_that_failed() {
+    let mut browser = browser();
+    let night = |day: u32, ok: bool| {
+        let mut results = Results::from_json(FIRST).unwrap();
+        results.manifest.started = format!("2026-11-0{day}T01:00:00Z");
+        results.runs = vec![run("p1", cpus(16, true))];
+        if !ok {
+            let kind = "panic".into();
+            let failure = Failure { kind, detail: MARKUP.into(), console_tail: Vec::new() };
+            results.runs =
+                results.runs.into_iter().map(|run| run.with_failure(failure.clone())).collect();
+        }
+        Source::new(&day.to_string(), results)
+    };
+    let nights = [night(1, true), night(2, true), night(3, false), night(4, true), night(5, true)];
+    let text = html::page(&Report::new(&nights, Mode::Trend, &[])).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("trend.html");
+    std::fs::write(&file, text).unwrap();
+    browser.open(&file, 1200, 900);
+    assert_eq!((browser.count(".chart .point"), browser.count(".chart .miss")), (4, 1));
+    // The mark is below all points, and within the chart.
+    let place = |selector: &str| {
+        format!("document.querySelector('{selector}').getBoundingClientRect().top")
+    };
+    let [mark, point, chart] = [".miss", ".point", ".axes svg"]
+        .map(|selector| browser.eval(&place(selector)).as_f64().unwrap());
+    assert!(mark > point && mark > chart, "{mark} {point} {chart}");
+    assert_eq!(browser.count("#failures tbody tr"), 1);
+    assert_eq!(browser.count("img"), 0);
+    keep(&mut browser, "trend");
+    browser.open(&file, 390, 800);
+    let wide = browser.eval("document.documentElement.scrollWidth - innerWidth");
+    assert!(wide.as_i64() <= Some(0), "390 pixels are too few by {wide}");
+    assert_eq!(browser.complaints, [""; 0]);
+}
+
+#[test]
+#[ignore = "needs chromium, in BRINGUP_CHROMIUM"]
 fn five_hundred_cpus_are_still_usable() {
     let mut browser = browser();
     let runs = vec![run("base", cpus(512, false)), run("p1", cpus(512, true))];

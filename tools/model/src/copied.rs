@@ -68,6 +68,8 @@ pub struct Copied {
     pub run: Run,
     /// The kernel's version, from the log.
     pub kernel: Option<String>,
+    /// Which build of that version, from the log.
+    pub build: Option<String>,
     /// The machine, from the log: its model by device tree or DMI.
     pub machine: Option<String>,
     /// The kernel's parameters, from the log.
@@ -250,11 +252,11 @@ pub fn read(timeline: Option<&[u8]>, log: Option<&[u8]>, said: Said) -> Result<C
         }
         (None, None) => {}
     }
-    let (kernel, machine, parameters) = match log {
-        Some(log) => (log.kernel, log.machine, log.parameters),
-        None => (None, None, None),
+    let (kernel, build, machine, parameters) = match log {
+        Some(log) => (log.kernel, log.build, log.machine, log.parameters),
+        None => (None, None, None, None),
     };
-    Ok(Copied { run, kernel, machine, parameters, notes })
+    Ok(Copied { run, kernel, build, machine, parameters, notes })
 }
 
 fn unusable(input: Input, line: usize, what: impl Into<String>) -> Unusable {
@@ -323,6 +325,7 @@ fn read_timeline(bytes: &[u8]) -> Result<Timeline, Unusable> {
 #[derive(Debug)]
 struct Log {
     kernel: Option<String>,
+    build: Option<String>,
     machine: Option<String>,
     parameters: Option<String>,
     /// Possible CPUs.
@@ -457,6 +460,7 @@ impl Log {
         };
         Ok(Self {
             kernel: dmesg::kernel_version(&text).map(str::to_owned),
+            build: dmesg::kernel_build(&text).map(str::to_owned),
             machine: after("Machine model: ").or_else(|| after("DMI: ")),
             parameters: after("Kernel command line: "),
             possible,
@@ -655,6 +659,7 @@ mod tests {
         assert_eq!(run.bringup_ns, samples::parallel(4).bringup_ns());
         assert_eq!((run.smp_ns, run.coarse), (Some(19_961_000), None));
         assert_eq!(copied.kernel.as_deref(), Some("7.3.4"));
+        assert_eq!(copied.build.as_deref(), Some("#1 SMP"));
         assert_eq!(copied.machine.as_deref(), Some("A board"));
         assert_eq!(copied.notes.len(), 1);
         let said = Said { arm: Some("mine".into()), accel: Some("tcg".into()), ..Said::default() };

@@ -135,6 +135,12 @@ pub fn kernel_version(log: &str) -> Option<&str> {
     log.lines().find_map(|line| line.split_once("Linux version ")?.1.split_whitespace().next())
 }
 
+/// Which build of that version it is, as `#1 SMP PREEMPT Mon Nov 23 12:00:00 UTC 2026`.
+pub fn kernel_build(log: &str) -> Option<&str> {
+    let line = log.lines().find_map(|line| Some(line.split_once("Linux version ")?.1))?;
+    line.rfind(" #").and_then(|at| line.get(at + 1..)).map(str::trim_end)
+}
+
 /// The time in the last `[seconds.fraction]` of `prefix`, in nanoseconds. What else stands in
 /// brackets, as the caller's name of CONFIG_PRINTK_CALLER, has no such form.
 pub fn stamp(prefix: &str) -> Option<u64> {

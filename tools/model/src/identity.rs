@@ -4,10 +4,15 @@
 //! on and how it was started. Under which conditions a run was made is in
 //! [`Conditions`](crate::bench::Conditions).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bench::PlannedLab;
 use crate::results::{Base, Manifest, Results, Series};
+
+/// Where `collect` keeps the kernel's parameters among what is known besides.
+pub const PARAMETERS: &str = "kernel parameters";
+/// Where it keeps which build of its version the kernel is.
+pub const BUILD: &str = "kernel build";
 
 /// What an arm of a results file was measured with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,9 +37,13 @@ enum Kernel {
         toolchain: BTreeMap<String, String>,
         command: String,
     },
-    /// Copied from a machine: what its log and its owner say. Kernels of one version have to be told
-    /// apart by the arm's name.
-    Copied { version: String, parameters: Option<String>, board: Option<String> },
+    /// Copied from a machine: what its log and its owner say.
+    Copied {
+        version: String,
+        build: Option<String>,
+        parameters: Option<String>,
+        board: Option<String>,
+    },
 }
 
 impl Identity {
@@ -59,7 +68,8 @@ impl Identity {
             },
             (None, None) if is_copied(manifest) => Kernel::Copied {
                 version: manifest.base.version.clone(),
-                parameters: manifest.meta.get("kernel parameters").cloned(),
+                build: manifest.meta.get(BUILD).cloned(),
+                parameters: manifest.meta.get(PARAMETERS).cloned(),
                 board: manifest.meta.get("board").cloned(),
             },
             (None, None) => return None,
@@ -71,6 +81,20 @@ impl Identity {
             lab: plan.and_then(|plan| plan.lab.clone()),
         })
     }
+}
+
+/// The arms of which several of `files` have runs that are no repeats of each other: of other kernels
+/// or machines, or nobody knows.
+pub fn mixed(files: &[&Results]) -> Vec<String> {
+    let arms: BTreeSet<&str> =
+        files.iter().flat_map(|file| &file.runs).map(|run| run.arm.as_str()).collect();
+    let is_mixed = |arm: &&str| {
+        let with = files.iter().filter(|file| file.runs.iter().any(|run| run.arm == *arm));
+        let identities: Vec<_> = with.map(|file| Identity::of(file, arm)).collect();
+        let same = identities.windows(2).all(|pair| pair[0].is_some() && pair[0] == pair[1]);
+        !same
+    };
+    arms.into_iter().filter(is_mixed).map(str::to_owned).collect()
 }
 
 /// What a results file was measured with, by name, shortened for people.
@@ -205,11 +229,12 @@ mod tests {
 
     #[test]
     fn another_kernel_or_machine_is_another() {
-        let changes: [fn(&mut Manifest); 4] = [
+        let changes: [fn(&mut Manifest); 5] = [
+            |manifest| drop(manifest.meta.insert(BUILD.into(), "#2 SMP".into())),
             |manifest| manifest.base.version = "7.4.0".into(),
             |manifest| manifest.host = "another, 64 CPUs".into(),
             |manifest| drop(manifest.meta.insert("board".into(), "another".into())),
-            |manifest| drop(manifest.meta.insert("kernel parameters".into(), "quiet".into())),
+            |manifest| drop(manifest.meta.insert(PARAMETERS.into(), "quiet".into())),
         ];
         for (number, change) in changes.into_iter().enumerate() {
             assert_ne!(copied(|_| {}), copied(change), "{number}");
@@ -240,6 +265,25 @@ mod tests {
     fn an_image_of_which_nothing_is_known_is_like_no_other() {
         let unknown = copied(|manifest| manifest.command = "cargo xtask boot --kernel I".into());
         assert_eq!(unknown, None);
+    }
+
+    #[test]
+    fn arms_of_several_kernels_are_found() {
+        let of = |series: &str| {
+            let mut manifest = samples::manifest();
+            manifest.series.as_mut().unwrap().sha256 = series.into();
+            let runs = ["p0", "p1"].map(|arm| samples::run(arm, &samples::parallel(4)));
+            Results::new(manifest, runs.to_vec())
+        };
+        let (one, same, mut other) = (of("ab"), of("ab"), of("cd"));
+        assert_eq!(mixed(&[&one, &same]), [""; 0]);
+        assert_eq!(mixed(&[&one, &other]), ["p0", "p1"]);
+        other.runs.truncate(1);
+        assert_eq!(mixed(&[&one, &other]), ["p0"]);
+        other.manifest.config_sha256 = None;
+        other.runs[0].arm = "mine".into();
+        assert_eq!(mixed(&[&other]), [""; 0]);
+        assert_eq!(mixed(&[&other, &other]), ["mine"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::io::Read as _;
 
 use anyhow::Result;
 use bringup_model::copied::{self, Copied, Said, Unusable};
+use bringup_model::identity;
 use bringup_model::joblog;
 use bringup_model::render::table::table;
 use bringup_model::results::{Results, Run};
@@ -131,15 +132,17 @@ fn read(option: &str, file: &Utf8Path) -> Result<Vec<u8>, Failure> {
 
 /// The results, with the machine in the place of the host that this runs on.
 fn results(context: &Context, copied: Copied, mut meta: BTreeMap<String, String>) -> Results {
-    let Copied { run, kernel, machine, parameters, .. } = copied;
+    let Copied { run, kernel, build, machine, parameters, .. } = copied;
     let mut manifest = manifest::manifest(context, None, &[]);
     manifest.base.version = kernel.unwrap_or_else(|| "unknown".to_owned());
     manifest.accel.clone_from(&run.accel);
     manifest.qemu = meta.remove("qemu");
     let machine = machine.unwrap_or_else(|| "a machine that the log does not name".to_owned());
     manifest.host = meta.remove("host").unwrap_or_else(|| format!("{machine}, {} CPUs", run.cpus));
-    if let Some(parameters) = parameters {
-        meta.entry("kernel parameters".to_owned()).or_insert(parameters);
+    for (key, value) in [(identity::PARAMETERS, parameters), (identity::BUILD, build)] {
+        if let Some(value) = value {
+            meta.entry(key.to_owned()).or_insert(value);
+        }
     }
     manifest.meta = meta;
     Results::new(manifest, vec![run])

@@ -8,8 +8,10 @@ use std::str::FromStr;
 use anyhow::Result;
 use bringup_model::bench::Figure;
 use bringup_model::compare::{Pair, compare, left_out};
+use bringup_model::identity;
 use bringup_model::render;
-use bringup_model::results::Results;
+use bringup_model::render::report::Source;
+use bringup_model::results::{Results, Run};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
@@ -74,12 +76,12 @@ impl Compare {
     /// Runs the verb.
     pub fn run(self, _: &Context) -> Result<()> {
         let (a, b) = (read(&self.a)?, read(&self.b)?);
-        let pairs = compare(&a.runs, &b.runs, &self.arm, self.seed).map_err(|why| {
+        let pairs = compare(&a, &b, &self.arm, self.seed).map_err(|why| {
             Failure::Usage(format!("{} and {} cannot be compared: {why}", self.a, self.b))
         })?;
         print!("{}", render::bench::comparison(&pairs));
         if self.arm.is_empty() {
-            let (only_a, only_b) = left_out(&a.runs, &b.runs, &pairs);
+            let (only_a, only_b) = left_out(&a, &b, &pairs);
             for (file, only) in [(&self.a, &only_a), (&self.b, &only_b)] {
                 if !only.is_empty() {
                     println!("only in {file}, and not compared: {}", only.join(", "));
@@ -102,10 +104,20 @@ impl Compare {
     }
 }
 
-fn read(file: &Utf8Path) -> Result<Results> {
+/// The runs of a file. Those of an arm have to be repeats of each other, in a merged file too.
+fn read(file: &Utf8Path) -> Result<Vec<Run>> {
     let text = fs_err::read_to_string(file).map_err(|error| Failure::Usage(error.to_string()))?;
-    Ok(Results::from_json(&text)
-        .map_err(|error| Failure::Usage(format!("{file}: {:#}", anyhow::Error::from(error))))?)
+    let sources = Source::read(file.as_str(), &text)
+        .map_err(|error| Failure::Usage(format!("{file}: {:#}", anyhow::Error::from(error))))?;
+    let parts: Vec<&Results> = sources.iter().map(|source| &source.results).collect();
+    if let [arm, ..] = identity::mixed(&parts).as_slice() {
+        let text = format!(
+            "{file}: its runs of {arm} are of several kernels or machines, so they are no repeats \
+             of each other; `report` shows them beside each other"
+        );
+        return Err(Failure::Usage(text).into());
+    }
+    Ok(sources.into_iter().flat_map(|source| source.results.runs).collect())
 }
 
 /// Success if no total got longer by more than `bound` for certain, and no more runs fail.

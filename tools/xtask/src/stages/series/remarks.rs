@@ -52,14 +52,24 @@ impl Remarks {
 
 fn remark(line: &str, root: &str) -> Option<String> {
     let marks = ["warning: ", "error: ", "fatal error: ", "Error: ", "Warning: "];
-    if marks.iter().any(|mark| line.starts_with(mark)) {
-        return Some(line.to_owned());
+    if let Some(rest) = marks.iter().find_map(|mark| line.strip_prefix(mark)) {
+        return Some(match kernel_doc_place(rest) {
+            Some((file, text)) => format!("{}: warning: {text}", below(file, root)),
+            None => line.to_owned(),
+        });
     }
     let (place, text) = split_place(line)?;
     marks
         .iter()
         .any(|mark| text.starts_with(mark))
         .then(|| format!("{}: {text}", below(place, root)))
+}
+
+/// The file and the text of `FILE:LINE TEXT`, which kernel-doc has behind the mark.
+fn kernel_doc_place(rest: &str) -> Option<(&str, &str)> {
+    let (place, text) = rest.split_once(' ')?;
+    let (file, line) = place.rsplit_once(':')?;
+    (!line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit())).then_some((file, text))
 }
 
 /// The file and the text of `FILE:LINE:COLUMN: TEXT` or `FILE:LINE: TEXT`.
@@ -106,6 +116,18 @@ mod tests {
         assert_eq!(
             more.new_since(&base),
             ["kernel/cpu.c: warning: unused variable 'x'", "warning: y"]
+        );
+    }
+
+    #[test]
+    fn what_kernel_doc_says_has_its_place_taken_away_too() {
+        let of =
+            |line: &str, root| Remarks::parse(&format!("Warning: {line} x not described"), root);
+        let base = of("/a/kernel/cpu.c:10", "/a");
+        assert_eq!(of("/b/kernel/cpu.c:12", "/b").new_since(&base), [""; 0]);
+        assert_eq!(
+            of("/b/kernel/smp.c:12", "/b").new_since(&base),
+            ["kernel/smp.c: warning: x not described"]
         );
     }
 

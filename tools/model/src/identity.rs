@@ -142,9 +142,9 @@ fn short(sha256: &str) -> &str {
     sha256.get(..8).unwrap_or(sha256)
 }
 
-/// Whether `collect` made it.
+/// Whether `collect` made it. Options for all verbs may stand before the verb's name.
 fn is_copied(manifest: &Manifest) -> bool {
-    manifest.command.split_whitespace().nth(2) == Some("collect")
+    manifest.command.split_whitespace().any(|word| word == "collect")
 }
 
 /// The command without where it wrote its results to: that changes nothing in them.
@@ -217,7 +217,7 @@ mod tests {
         };
         assert_eq!(results(|_| {}), results(later));
         let other = |manifest: &mut Manifest| {
-            manifest.command = "cargo xtask collect --dmesg b --json b.json".into();
+            manifest.command = "cargo xtask --output-dir c collect --dmesg b --json b.json".into();
             manifest.meta.insert("boot".into(), "2".into());
         };
         assert!(copied(|_| {}).is_some());

@@ -122,6 +122,13 @@ fn place(browser: &mut Browser, selector: &str) -> [f64; 4] {
     [0, 1, 2, 3].map(|index| value[index].as_f64().expect("a number"))
 }
 
+/// Opens the page at that width, at which nothing may stand out.
+fn fits(browser: &mut Browser, file: &std::path::Path, width: u32) {
+    browser.open(file, width, 800);
+    let wide = browser.eval("document.documentElement.scrollWidth - innerWidth");
+    assert!(wide.as_i64() <= Some(0), "{width} pixels are too few by {wide}");
+}
+
 #[test]
 #[ignore = "needs chromium, in BRINGUP_CHROMIUM"]
 fn the_page_has_it_all_and_keeps_quiet() {
@@ -185,9 +192,7 @@ fn the_page_has_it_all_and_keeps_quiet() {
     keep(&mut browser, "print");
     browser.media("screen", "light");
     for width in [320, 390, 768] {
-        browser.open(&file, width, 800);
-        let wide = browser.eval("document.documentElement.scrollWidth - innerWidth");
-        assert!(wide.as_i64() <= Some(0), "{width} pixels are too few by {wide}");
+        fits(&mut browser, &file, width);
     }
     browser.open(&file, 390, 800);
     keep(&mut browser, "phone");
@@ -323,9 +328,7 @@ fn a_short_timeline_is_drawn_once_more_on_a_larger_scale() {
     assert_eq!(browser.eval(shown), json!(true));
     keep(&mut browser, "larger-scale-print");
     browser.media("screen", "light");
-    browser.open(&file, 390, 800);
-    let wide = browser.eval("document.documentElement.scrollWidth - innerWidth");
-    assert!(wide.as_i64() <= Some(0), "390 pixels are too few by {wide}");
+    fits(&mut browser, &file, 390);
     assert_eq!(browser.complaints, [""; 0]);
 }
 
@@ -362,9 +365,7 @@ fn a_trend_shows_nights_that_failed() {
     assert_eq!(browser.count("#failures tbody tr"), 1);
     assert_eq!(browser.count("img"), 0);
     keep(&mut browser, "trend");
-    browser.open(&file, 390, 800);
-    let wide = browser.eval("document.documentElement.scrollWidth - innerWidth");
-    assert!(wide.as_i64() <= Some(0), "390 pixels are too few by {wide}");
+    fits(&mut browser, &file, 390);
     assert_eq!(browser.complaints, [""; 0]);
 }
 

@@ -122,8 +122,8 @@ pub fn check(
         let objects = objects(architecture, touched, &tree.dir, &build)?;
         let log = compile(desk, tree, architecture, &build, &objects, by)?;
         if by == By::Sparse {
-            let needs =
-                "a sparse that knows __typeof_unqual__, 0.6.5 or later; CHECK=PATH names one";
+            let needs = "a sparse that scripts/checker-valid.sh of the kernel takes for this \
+                         architecture, 0.6.5 or later; CHECK=PATH names one";
             if log.contains("is not available or not up to date") {
                 return Ok(Finding::Needs(needs.to_owned()));
             }

@@ -124,7 +124,7 @@ pub fn plan(seed: u64, index: u64, arms: &[Arm], max_cpus: u32) -> Plan {
     let icount = rng.u32(0..4) == 0;
     // Threads of the host really race; more than that many only get in each other's way.
     let threads = !icount && cpus <= 8 && rng.u32(0..3) > 0;
-    let jitter =
+    let mut jitter =
         Jitter { seed: rng.u32(..), shift: rng.u8(0..=3), threads, nice: !icount && rng.bool() };
     let topology = (rng.u32(0..3) > 0).then(|| layout(&mut rng, cpus)).flatten();
     let maxcpus = (cpus > 1 && rng.u32(0..10) == 0).then(|| rng.u32(1..cpus));
@@ -147,6 +147,10 @@ pub fn plan(seed: u64, index: u64, arms: &[Arm], max_cpus: u32) -> Plan {
             false => EnableMethod::Psci,
         },
     });
+    // In QEMU a CPU that waits at a spin-table does not sleep. A boot CPU of lower priority would
+    // get nowhere beside some of them.
+    let waits = delays.is_some_and(|delays| delays.enable_method == EnableMethod::SpinTable);
+    jitter.nice &= !(threads && waits);
     Plan { arm, cpus, topology, maxcpus, late, icount, jitter, storm, module, delays }
 }
 
@@ -299,6 +303,9 @@ mod tests {
         for method in [EnableMethod::Psci, EnableMethod::SpinTable] {
             let delayed = |plan: &&Plan| plan.delays.is_some_and(|it| it.enable_method == method);
             assert!(plans.iter().filter(delayed).count() > 50, "{method:?}");
+            let uneven = |plan: &&Plan| plan.jitter.threads && plan.jitter.nice;
+            let uneven = plans.iter().filter(delayed).any(|plan| uneven(&plan));
+            assert_eq!(uneven, method == EnableMethod::Psci, "{method:?}");
         }
         some(|plan| plan.topology.is_some_and(|topology| topology.has_threads()));
         assert!(plans.iter().all(|plan| !plan.jitter.threads || plan.cpus <= 8));

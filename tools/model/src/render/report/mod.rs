@@ -132,11 +132,20 @@ pub struct Arm<'a> {
     sources: BTreeSet<usize>,
 }
 
+/// What is known of kernel and machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// The number of the [`Identity`].
+    Same(usize),
+    /// Nothing but the source, so that it is like no other.
+    SourceAlone(usize),
+}
+
 /// What makes an arm: runs that differ in none of it are repeats of each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct ArmKey<'a> {
-    /// The number of the [`Identity`]: kernel and machine.
-    identity: usize,
+    /// Kernel and machine.
+    identity: Known,
     /// Its own name.
     name: &'a str,
     firmware: Option<&'a str>,
@@ -526,13 +535,13 @@ fn settings<'a>(sources: &[&'a Source]) -> Vec<Setting<'a>> {
         for run in source.comparable() {
             let identity = match Identity::of(&source.results, &run.arm) {
                 Some(identity) => {
-                    identities.iter().position(|known| *known == identity).unwrap_or_else(|| {
+                    let known = identities.iter().position(|known| *known == identity);
+                    Known::Same(known.unwrap_or_else(|| {
                         identities.push(identity);
                         identities.len() - 1
-                    })
+                    }))
                 }
-                // Like no other: numbers from above, which no list gets to.
-                None => usize::MAX - number,
+                None => Known::SourceAlone(number),
             };
             let pcpus = pcpus(run);
             let topology = run.topology.as_deref();

@@ -141,8 +141,8 @@ pub fn plan(seed: u64, index: u64, arms: &[Arm], max_cpus: u32) -> Plan {
     let delays = (cpus > 1 && rng.u32(0..3) == 0).then(|| Delays {
         most_ms: [1, 10, 50][rng.usize(0..3)],
         seed: rng.u64(..),
-        // What waits at a spin-table does not go off.
-        enable_method: match storm.is_none() && rng.u32(0..4) == 0 {
+        // A CPU that cannot go off, as at a spin-table, has no file to bring it up with either.
+        enable_method: match storm.is_none() && !(maxcpus.is_some() && late) && rng.u32(0..4) == 0 {
             true => EnableMethod::SpinTable,
             false => EnableMethod::Psci,
         },
@@ -287,6 +287,9 @@ mod tests {
         for plan in &plans {
             plan.request().validate().unwrap();
             assert!(plan.maxcpus.is_none_or(|maxcpus| (1..plan.cpus).contains(&maxcpus)));
+            let later = plan.storm.is_some() || plan.maxcpus.is_some() && plan.late;
+            let waits = plan.delays.map(|delays| delays.enable_method);
+            assert!(!later || waits != Some(EnableMethod::SpinTable), "{plan}");
         }
         let cpus: BTreeSet<u32> = plans.iter().map(|plan| plan.cpus).collect();
         assert!((1..=16).all(|count| cpus.contains(&count)));

@@ -147,10 +147,11 @@ pub fn plan(seed: u64, index: u64, arms: &[Arm], max_cpus: u32) -> Plan {
             false => EnableMethod::Psci,
         },
     });
-    // In QEMU a CPU that waits at a spin-table does not sleep. A boot CPU of lower priority would
-    // get nowhere beside some of them.
+    // One thread of lower priority races with nobody, and is only slow beside other work. And in
+    // QEMU a CPU that waits at a spin-table does not sleep: a boot CPU of lower priority would get
+    // nowhere beside some of them.
     let waits = delays.is_some_and(|delays| delays.enable_method == EnableMethod::SpinTable);
-    jitter.nice &= !(threads && waits);
+    jitter.nice &= threads && !waits;
     Plan { arm, cpus, topology, maxcpus, late, icount, jitter, storm, module, delays }
 }
 

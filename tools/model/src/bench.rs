@@ -484,14 +484,20 @@ pub fn is_beyond(difference: &Difference, counted: bool, bound: f64) -> bool {
     ratio > bound
 }
 
-/// A curve for each arm over the CPU counts of the default layout; by which total.
-pub fn fits<'a>(groups: &[Group<'a>]) -> Vec<(&'a str, Figure, Result<Fit, FitError>)> {
+/// The arms of groups, each once, in their order.
+pub fn arms<'a>(groups: &[Group<'a>]) -> Vec<&'a str> {
     let mut arms: Vec<&str> = Vec::new();
     for group in groups {
         if !arms.contains(&group.arm) {
             arms.push(group.arm);
         }
     }
+    arms
+}
+
+/// A curve for each arm over the CPU counts of the default layout; by which total.
+pub fn fits<'a>(groups: &[Group<'a>]) -> Vec<(&'a str, Figure, Result<Fit, FitError>)> {
+    let arms = arms(groups);
     let fit = |arm: &'a str| {
         let own: Vec<_> = groups
             .iter()
@@ -529,30 +535,7 @@ pub fn fit_of<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples;
-
-    fn plan(arms: &[&str], cpus: &[u32], runs: u32, warmups: u32) -> Plan {
-        let arm = |name: &&str| PlannedArm {
-            name: (*name).into(),
-            kernel: "patched".into(),
-            preset: Some("guest".into()),
-            image_sha256: "ab".into(),
-            module_sha256: None,
-            parameters: String::new(),
-        };
-        Plan {
-            arms: arms.iter().map(arm).collect(),
-            machines: cpus.iter().map(|&cpus| Machine { cpus, topology: None }).collect(),
-            runs,
-            warmups,
-            seed: 1,
-            icount: true,
-            kvm_lab: false,
-            lab: None,
-            accel: "tcg".into(),
-            firmware: None,
-        }
-    }
+    use crate::samples::{self, plan};
 
     fn run(arm: &str, cpus: u32, repeat: u32) -> Run {
         let mut run = samples::run(arm, &samples::parallel(cpus));

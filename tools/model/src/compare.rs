@@ -180,13 +180,9 @@ pub fn compare(
 /// The arms of each file that were not compared with any of the other.
 pub fn left_out(a: &[Run], b: &[Run], pairs: &[Pair]) -> (Vec<String>, Vec<String>) {
     let others = |runs: &[Run], of: fn(&Pair) -> &str| {
-        let mut others: Vec<String> = Vec::new();
-        for run in runs {
-            if !pairs.iter().any(|pair| of(pair) == run.arm) && !others.contains(&run.arm) {
-                others.push(run.arm.clone());
-            }
-        }
-        others
+        let arms = bench::arms(&bench::groups(runs)).into_iter();
+        let others = arms.filter(|arm| !pairs.iter().any(|pair| of(pair) == *arm));
+        others.map(str::to_owned).collect()
     };
     (others(a, |pair| &pair.arm_a), others(b, |pair| &pair.arm_b))
 }
@@ -219,14 +215,8 @@ fn matched(
     b: &[Group<'_>],
     wanted: &[(String, String)],
 ) -> Result<Vec<(String, String)>, NotComparable> {
-    let arms = |groups: &[Group<'_>]| {
-        let mut arms: Vec<String> = Vec::new();
-        for group in groups {
-            if !arms.iter().any(|arm| arm == group.arm) {
-                arms.push(group.arm.to_owned());
-            }
-        }
-        arms
+    let arms = |groups: &[Group<'_>]| -> Vec<String> {
+        bench::arms(groups).into_iter().map(str::to_owned).collect()
     };
     let (arms_a, arms_b) = (arms(a), arms(b));
     for (arm_a, arm_b) in wanted {

@@ -132,12 +132,17 @@ impl BringUp {
 
 /// The version of the kernel that wrote this log, as `7.3.4`.
 pub fn kernel_version(log: &str) -> Option<&str> {
-    log.lines().find_map(|line| line.split_once("Linux version ")?.1.split_whitespace().next())
+    banner(log)?.split_whitespace().next()
+}
+
+/// What follows `Linux version ` in the kernel's first words.
+fn banner(log: &str) -> Option<&str> {
+    log.lines().find_map(|line| Some(line.split_once("Linux version ")?.1))
 }
 
 /// Which build of that version it is, as `#1 SMP PREEMPT Mon Nov 23 12:00:00 UTC 2026`.
 pub fn kernel_build(log: &str) -> Option<&str> {
-    let line = log.lines().find_map(|line| Some(line.split_once("Linux version ")?.1))?;
+    let line = banner(log)?;
     line.rfind(" #").and_then(|at| line.get(at + 1..)).map(str::trim_end)
 }
 

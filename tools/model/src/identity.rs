@@ -185,25 +185,7 @@ mod tests {
 
     fn benched(change: impl Fn(&mut Plan)) -> Option<Identity> {
         results(|results| {
-            let mut plan = Plan {
-                arms: vec![PlannedArm {
-                    name: "p1".into(),
-                    kernel: "patched".into(),
-                    preset: None,
-                    image_sha256: "ab".into(),
-                    module_sha256: None,
-                    parameters: String::new(),
-                }],
-                machines: Vec::new(),
-                runs: 1,
-                warmups: 0,
-                seed: 1,
-                icount: true,
-                kvm_lab: false,
-                lab: None,
-                accel: "tcg".into(),
-                firmware: None,
-            };
+            let mut plan = samples::plan(&["p1"], &[4], 1, 0);
             change(&mut plan);
             results.bench = Some(plan);
         })

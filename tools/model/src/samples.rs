@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::bench::{Machine, Plan, PlannedArm};
 use crate::results::{Base, Clock, Manifest, Run, Series, Setup};
 use crate::timeline::{Cpu, Outcome, Timeline};
 
@@ -167,5 +168,29 @@ pub fn manifest() -> Manifest {
         command: "cargo xtask demo".into(),
         started: "2026-11-23T12:00:00Z".into(),
         meta: BTreeMap::new(),
+    }
+}
+
+/// A bench of `arms` with each of these numbers of CPUs.
+pub fn plan(arms: &[&str], cpus: &[u32], runs: u32, warmups: u32) -> Plan {
+    let arm = |name: &&str| PlannedArm {
+        name: (*name).into(),
+        kernel: "patched".into(),
+        preset: Some("guest".into()),
+        image_sha256: "ab".into(),
+        module_sha256: None,
+        parameters: String::new(),
+    };
+    Plan {
+        arms: arms.iter().map(arm).collect(),
+        machines: cpus.iter().map(|&cpus| Machine { cpus, topology: None }).collect(),
+        runs,
+        warmups,
+        seed: 1,
+        icount: true,
+        kvm_lab: false,
+        lab: None,
+        accel: "tcg".into(),
+        firmware: None,
     }
 }

@@ -10,11 +10,11 @@ use bringup_model::bench::Figure;
 use bringup_model::compare::{Pair, compare, left_out};
 use bringup_model::identity;
 use bringup_model::render;
-use bringup_model::render::report::Source;
 use bringup_model::results::{Results, Run};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
+use super::report;
 use crate::context::Context;
 use crate::error::Failure;
 
@@ -106,9 +106,7 @@ impl Compare {
 
 /// The runs of a file. Those of an arm have to be repeats of each other, in a merged file too.
 fn read(file: &Utf8Path) -> Result<Vec<Run>> {
-    let text = fs_err::read_to_string(file).map_err(|error| Failure::Usage(error.to_string()))?;
-    let sources = Source::read(file.as_str(), &text)
-        .map_err(|error| Failure::Usage(format!("{file}: {:#}", anyhow::Error::from(error))))?;
+    let sources = report::read(file, file.as_str())?;
     let parts: Vec<&Results> = sources.iter().map(|source| &source.results).collect();
     if let [arm, ..] = identity::mixed(&parts).as_slice() {
         let text = format!(

@@ -103,7 +103,8 @@ impl Report {
     }
 }
 
-fn read(file: &Utf8Path, name: &str) -> Result<Vec<Source>, Failure> {
+/// Reads a results file, or the parts of a merged one.
+pub(super) fn read(file: &Utf8Path, name: &str) -> Result<Vec<Source>, Failure> {
     let text = fs_err::read_to_string(file).map_err(|error| Failure::Usage(error.to_string()))?;
     Source::read(name, &text)
         .map_err(|error| Failure::Usage(format!("{file}: {:#}", anyhow::Error::from(error))))

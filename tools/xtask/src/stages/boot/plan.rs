@@ -321,6 +321,11 @@ pub fn arguments(
         // tree whose seed for KASLR nobody has used.
         machine += ",dtb-randomness=off";
     }
+    if request.second.is_some() {
+        // Redistributors cannot be told to forget the tables of the first kernel, and without EFI
+        // nothing reserves their memory: what the second kernel has there would be overwritten.
+        machine += ",its=off";
+    }
     if request.hypervisor || files.interposer.is_some() {
         machine += ",virtualization=on";
     }
@@ -625,6 +630,9 @@ mod tests {
         let words = shown(&request, Accel::Tcg);
         assert!(words.contains("virt,gic-version=3,dtb-randomness=off,virtualization=on\n"));
         assert!(words.contains("-seed 7"));
+        request.second = Some(Vec::new());
+        let words = shown(&request, Accel::Tcg);
+        assert!(words.contains("dtb-randomness=off,its=off,virtualization=on\n"), "{words}");
     }
 
     #[test]

@@ -135,6 +135,12 @@ pub enum Action {
         /// Logical number.
         cpu: u32,
     },
+    /// Start to hibernate, up to the point that the kernel's pm_test knows by this name, and come
+    /// back. The port of the reports is away meanwhile.
+    Hibernate {
+        /// As in /sys/power/pm_test.
+        test: String,
+    },
     /// Do nothing for a while.
     Sleep {
         /// How long.
@@ -182,6 +188,7 @@ impl std::fmt::Display for Action {
             }
             Self::Offline { cpu } => write!(f, "take CPU {cpu} off"),
             Self::Online { cpu } => write!(f, "bring CPU {cpu} up"),
+            Self::Hibernate { test } => write!(f, "hibernate up to pm_test={test}"),
             Self::Sleep { milliseconds } => write!(f, "sleep for {milliseconds} ms"),
             Self::Storm { rounds, cpus, .. } => {
                 write!(f, "storm of {rounds} rounds over {} CPUs", cpus.len())

@@ -3,6 +3,8 @@
 //! The two ways out: reports for the host's program, lines on the console for people.
 
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -24,15 +26,17 @@ pub fn say(text: &str) {
 /// The channel to the host.
 pub struct Reporter {
     port: File,
+    /// Of the port, in [`PORTS`].
+    name: String,
 }
 
 impl Reporter {
     /// Finds the port by its name and opens it.
     pub fn open() -> Result<Self> {
         let start = Instant::now();
-        let device = loop {
+        let name = loop {
             match find_port() {
-                Some(device) => break device,
+                Some(name) => break name,
                 None if start.elapsed() >= PORT_WAIT => bail!(
                     "no virtio-serial port is named {PORT}; the kernel needs CONFIG_VIRTIO_MMIO \
                      and CONFIG_VIRTIO_CONSOLE, and QEMU a virtserialport of that name"
@@ -40,8 +44,22 @@ impl Reporter {
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
         };
-        let port = fs_err::OpenOptions::new().write(true).open(format!("/dev/{device}"))?;
-        Ok(Self { port })
+        let port = fs_err::OpenOptions::new().write(true).open(format!("/dev/{name}"))?;
+        Ok(Self { port, name })
+    }
+
+    /// Does `work` while the port's device has no driver, so that it takes no part in a suspend.
+    /// virtio_console of Linux 7.3 asks the host whether somebody listens before it can take the
+    /// answer when it comes back, and waits for ever to write then.
+    pub fn away<T>(&mut self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let device = fs_err::canonicalize(Path::new(PORTS).join(&self.name).join("device"))?;
+        let name = device.file_name().context("the port's device has no name")?.to_owned();
+        let driver = fs_err::canonicalize(device.join("driver"))?;
+        fs_err::write(driver.join("unbind"), name.as_bytes())?;
+        let result = work();
+        fs_err::write(driver.join("bind"), name.as_bytes())?;
+        *self = Self::open()?;
+        result
     }
 
     /// Sends `report`. The host has it, in its buffers at the latest, when this returns.

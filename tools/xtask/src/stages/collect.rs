@@ -43,7 +43,10 @@ pub fn run(request: &BootRequest, outcome: &BootOutcome) -> Run {
 /// Whether a step brings CPUs up that the boot had left out, or once more.
 fn is_hotplug(action: &Action) -> bool {
     match action {
-        Action::Online { .. } | Action::Offline { .. } | Action::Storm { .. } => true,
+        Action::Online { .. }
+        | Action::Offline { .. }
+        | Action::Storm { .. }
+        | Action::Hibernate { .. } => true,
         Action::WriteFile { path, .. } => path.contains("/sys/devices/system/cpu/"),
         _ => false,
     }

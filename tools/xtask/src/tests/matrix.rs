@@ -172,13 +172,8 @@ fn features(runner: &mut Runner<'_>) {
             // Each of them waits in a loop for five seconds, which icount takes minutes to count.
             (request.parallel, request.icount) = (Some(parallel), false);
             for _ in 0..3 {
-                let write = |path: &str, content: &str| -> Step {
-                    let (path, content) = (format!("/sys/power/{path}"), content.to_owned());
-                    Action::WriteFile { path, content }.into()
-                };
                 request.steps.extend([
-                    write("pm_test", "processors"),
-                    write("state", "disk"),
+                    Action::Hibernate { test: "processors".to_owned() }.into(),
                     require_online("0-3"),
                 ]);
             }

@@ -122,7 +122,9 @@ impl<'a> Host<'a> {
             sysroot,
             rustup,
         };
-        host.llvm = Llvm::choose(system, host.setting("LLVM").as_deref(), &host.llvm_minimum());
+        // `LLVM=` with nothing behind it takes GCC for the kernel's C and nothing else.
+        let asked = host.setting("LLVM").filter(|asked| !asked.is_empty());
+        host.llvm = Llvm::choose(system, asked.as_deref(), &host.llvm_minimum());
         host
     }
 
@@ -502,6 +504,11 @@ mod tests {
         assert!(!missing(&machine).contains(&"rust-src"));
         let variables = [("LLVM".to_owned(), "-19".to_owned())];
         let host = Host::with(&machine, "/cache".into(), &variables, Minimums::new(&machine, None));
+        assert_eq!(host.llvm.make_value, "-19");
+
+        let machine = debian_with_all();
+        let gcc = [("LLVM".to_owned(), String::new())];
+        let host = Host::with(&machine, "/cache".into(), &gcc, Minimums::new(&machine, None));
         assert_eq!(host.llvm.make_value, "-19");
 
         let machine = debian_with_all().set("LIBCLANG_PATH", "/no");

@@ -15,6 +15,7 @@ use xshell::cmd;
 use super::boots::require_online;
 use super::judge::{self, Judgement};
 use super::{Ending, Runner};
+use crate::host;
 use crate::process::{self, End};
 use crate::stages::boot::accel::AccelRequest;
 use crate::stages::boot::guest::{self, DEBUGFS_DIR, MODULE_NAME, MODULE_PATH, run_program};
@@ -34,6 +35,9 @@ const EDK2: [&str; 4] = [
     "/usr/share/AAVMF/AAVMF_CODE.fd",
     "/usr/share/edk2/aarch64/QEMU_CODE.fd",
 ];
+
+/// The compiler of preset `guest-gcc`.
+const GCC: &str = "aarch64-linux-gnu-gcc";
 
 /// A kernel of which no more is asked than to bring its CPUs up, and to take them off and on.
 struct Configuration {
@@ -285,6 +289,11 @@ fn configured(runner: &mut Runner<'_>, configuration: &Configuration) {
     let Configuration { preset, cpus: (cpus, online), hotplug, says } = configuration;
     for parallel in [false, true] {
         let name = format!("{preset}: {cpus} CPUs with parallel={}", u8::from(parallel));
+        if *preset == "guest-gcc" && !host::has(GCC) {
+            let needs = format!("needs {GCC} (package gcc-aarch64-linux-gnu)");
+            runner.case(&name, "", |_| Ok(Ending::Skipped(needs)));
+            continue;
+        }
         judged(
             runner,
             &name,

@@ -61,7 +61,7 @@ const CONFIGURATIONS: [Configuration; 13] = [
     Configuration { hotplug: false, ..plain("guest-nohotplug", "") },
     plain("guest-rt", "PREEMPT_RT"),
     plain("guest-debug", "RCU lockdep checking is enabled"),
-    plain("guest-kasan", "kasan: KernelAddressSanitizer initialized"),
+    plain("guest-kasan", "KernelAddressSanitizer initialized"),
     plain("guest-kcsan", "kcsan: "),
     plain("guest-lockdep", ""),
 ];

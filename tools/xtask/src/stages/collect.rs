@@ -141,6 +141,7 @@ mod tests {
         let write = |path: &str| Action::WriteFile { path: path.into(), content: "0".into() };
         assert!(of(Action::Online { cpu: 3 }) && of(Action::Offline { cpu: 3 }));
         assert!(of(Action::Storm { rounds: 1, cpus: vec![1], module: None, read: Vec::new() }));
+        assert!(of(Action::Hibernate { test: "processors".into() }));
         assert!(of(write("/sys/devices/system/cpu/cpu1/online")));
         assert!(!of(write("/proc/sys/kernel/printk")) && !of(Action::Sleep { milliseconds: 1 }));
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Exports the time line of every CPU's bring-up through debugfs.
+//! Exports the timeline of every CPU's bring-up through debugfs.
 //!
 //! Two read-only files in `/sys/kernel/debug/cpu_bringup`: `timeline` for programs and `summary`
 //! for people. Both are made anew at each read, from what the kernel has recorded about the last
@@ -17,7 +17,7 @@ module! {
     type: CpuBringup,
     name: "cpu_bringup",
     authors: ["The cpu-bringup maintainers"],
-    description: "Time line of every CPU's bring-up in debugfs",
+    description: "Timeline of every CPU's bring-up in debugfs",
     license: "GPL",
 }
 

@@ -15,10 +15,10 @@ use crate::results::{Clock, Run};
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NotComparable {
     /// One has no run that went well.
-    #[error("{0} has no run that went well")]
+    #[error("{0} has no successful run")]
     Empty(&'static str),
     /// Every run of an arm on a machine failed.
-    #[error("{arm} with {machine}: no run of {file} went well")]
+    #[error("{arm} with {machine}: every run of {file} failed")]
     AllFailed {
         /// A or B.
         file: &'static str,
@@ -38,7 +38,7 @@ pub enum NotComparable {
         has: String,
     },
     /// No name of an arm is in both.
-    #[error("no arm has the same name in both: A has {a}, B has {b}; say which with --arm A:B")]
+    #[error("no arm has the same name in both: A has {a}, B has {b}; pair two with --arm A:B")]
     NoCommonArm {
         /// The arms of A.
         a: String,
@@ -47,8 +47,8 @@ pub enum NotComparable {
     },
     /// Waiting for an emulator by the host's clock tells about the host.
     #[error(
-        "{arms}: these are times of an emulated guest by the host's clock, which are no measure of \
-         anything but the host; with --icount they would count"
+        "{arms}: these times are of an emulated guest by the host's clock, and measure nothing but \
+         the host; compare runs made with --icount"
     )]
     Emulated {
         /// The arms, as `p0` or `p0:p1`.
@@ -369,7 +369,7 @@ mod tests {
             run.clock = Clock::Host;
         }
         let error = compare(&a, &a, &[], 1).unwrap_err().to_string();
-        assert!(error.starts_with("p1: these are times of an emulated guest"), "{error}");
+        assert!(error.starts_with("p1: these times are of an emulated guest"), "{error}");
     }
 
     #[test]
@@ -408,7 +408,7 @@ mod tests {
         p1: the machine differs: 16 CPUs in A, 8 CPUs in B
         p1: the machine differs: 16 CPUs in A, 16 CPUs (sockets=2) in B
         p1: the fault differs: none in A, cpu=1,kind=late,arg=9 in B
-        B has no run that went well
+        B has no successful run
         "
         );
         let both = [runs("p1", 16, 1_000_000), runs("p1", 8, 500_000)].concat();
@@ -426,7 +426,7 @@ mod tests {
             b
         };
         let error = compare(&a, &fail(8), &[], 1).unwrap_err().to_string();
-        assert_eq!(error, "p1 with 16 CPUs: no run of B went well");
+        assert_eq!(error, "p1 with 16 CPUs: every run of B failed");
         let worse = compare(&a, &fail(1), &[], 1).unwrap();
         assert_eq!(worse.iter().map(Pair::fails_more).collect::<Vec<_>>(), [false, true]);
         // The same part of more runs is no more.

@@ -239,14 +239,14 @@ pub fn read(timeline: Option<&[u8]>, log: Option<&[u8]>, said: Said) -> Result<C
                 run = run.with_failure(collect::failure("not-all-online", failed.clone()));
             } else if log.possible > log.cpus {
                 notes.push(format!(
-                    "{} of {} possible CPUs are online, and no other is said to have failed: the \
+                    "{} of {} possible CPUs are online, and no failure of another is reported: the \
                      run counts as one of {} CPUs",
                     log.cpus, log.possible, log.cpus
                 ));
             }
             notes.push(
-                "there is no timeline: when each CPU spoke is taken from the log, to the \
-                 microsecond, and marked as coarse"
+                "there is no timeline: the time at which each CPU says that it has booted is taken \
+                 from the log, to the microsecond, and marked as coarse"
                     .into(),
             );
         }
@@ -275,7 +275,7 @@ fn read_timeline(bytes: &[u8]) -> Result<Timeline, Unusable> {
         Ok(_) => bytes.iter().position(|byte| *byte == 0),
     };
     if let Some(at) = odd {
-        return Err(wrong(line_of(bytes, at), "damaged: bytes that are no text".into()));
+        return Err(wrong(line_of(bytes, at), "damaged: bytes that are not text".into()));
     }
     let text = std::str::from_utf8(bytes).unwrap_or_default();
     if text.trim().is_empty() {
@@ -403,7 +403,7 @@ impl Log {
                 if must_time {
                     return Err(wrong(number, mend.into()));
                 }
-                note = Some("no time is taken from the log: it has no stamps that would do");
+                note = Some("no time is taken from the log: it has no usable stamps");
                 None
             }
         };
@@ -419,15 +419,17 @@ impl Log {
                 && !(span.bringing_up..=span.brought_up).contains(&at)
             {
                 let what = format!(
-                    "damaged: stamped outside the bring-up, of which it is a part (lines {begin} to {})",
+                    "damaged: its stamp is outside the bring-up that it belongs to (lines {begin} \
+                     to {})",
                     end.line
                 );
                 return Err(wrong(booted.line, what));
             }
             let value = (at_ns, booted.what.mpidr.unwrap_or(0));
             if spoke.insert(cpu, value).is_some() {
-                let what =
-                    format!("damaged: CPU {cpu} has booted before, and no boot does that twice");
+                let what = format!(
+                    "damaged: CPU {cpu} has booted before, which happens only once per boot"
+                );
                 return Err(wrong(booted.line, what));
             }
         }
@@ -804,7 +806,7 @@ mod tests {
         let at = good.find("0x1\t").unwrap();
         bytes[at] = 0xff;
         let error = read(Some(&bytes), None, Said::default()).expect_err("no text");
-        assert_eq!(error.to_string(), "timeline, line 4: damaged: bytes that are no text");
+        assert_eq!(error.to_string(), "timeline, line 4: damaged: bytes that are not text");
         // Without the last line end, as an editor may leave it, nothing is lost.
         assert!(both(good.trim_end(), LOG).unwrap().run.ok);
     }

@@ -361,7 +361,7 @@ pub fn judge(situation: &Situation<'_>, run: &Run, log: &str) -> Vec<String> {
         let is_online = situation.fate(cpu).is_online();
         let told = failures_told(log, cpu);
         if situation.kernel == Kernel::Patched && !is_online && told > 1 {
-            wrong.push(format!("the log tells {told} times that CPU {cpu} has not come up"));
+            wrong.push(format!("the log says {told} times that CPU {cpu} has not come up"));
         }
         let complaint = complaint(log, cpu);
         match (is_online, booted.contains(&cpu), complaint) {
@@ -384,7 +384,7 @@ pub fn judge(situation: &Situation<'_>, run: &Run, log: &str) -> Vec<String> {
     }
     let (least, most) = situation.duration_ns(run.clock == Clock::Icount);
     match run.smp_ns.or(run.bringup_ns) {
-        None => wrong.push("there is no time of the bring-up".into()),
+        None => wrong.push("the time of the bring-up is not known".into()),
         Some(took) if took < least => wrong.push(format!(
             "the bring-up took {}, less than its latencies: {}",
             seconds(took),
@@ -415,12 +415,12 @@ pub fn judge_kexec(expected: Kexec, seen: &KexecSeen<'_>) -> Vec<String> {
                 ));
             }
             if log.contains(KEXEC_REFUSED) {
-                wrong.push(format!("the log says `{KEXEC_REFUSED}`, though no CPU is"));
+                wrong.push(format!("the log says `{KEXEC_REFUSED}`, though no CPU is stuck"));
             }
         }
         Kexec::Refused => {
             if restarted {
-                wrong.push("kexec was carried out with a CPU that may run the old kernel".into());
+                wrong.push("kexec was carried out although a CPU may run the old kernel".into());
             }
             if !said.contains(BUSY) {
                 wrong.push(format!("kexec was not refused with `{BUSY}`"));
@@ -437,8 +437,8 @@ pub fn judge_kexec(expected: Kexec, seen: &KexecSeen<'_>) -> Vec<String> {
 fn judge_panic(situation: &Situation<'_>, run: &Run, log: &str) -> Vec<String> {
     let kind = run.failure.as_ref().map(|failure| failure.kind.as_str());
     if kind != Some("panic") {
-        let found = kind.unwrap_or("went well");
-        return vec![format!("the kernel was to panic, but the boot: {found}")];
+        let found = kind.unwrap_or("success");
+        return vec![format!("the kernel should have panicked, but the result is: {found}")];
     }
     let culprits: Vec<u32> =
         (1..situation.cpus).filter(|&cpu| situation.fate(cpu) == Fate::Panic).collect();
@@ -639,8 +639,8 @@ mod tests {
         wrong.extend(judge_kexec(Kexec::Refused, &carried_out));
         insta::assert_snapshot!(wrong.join("\n"), @r"
         kexec was not carried out; the program that loads said: kexec_load failed: Device or resource busy
-        the log says `Can't kexec: CPUs are stuck in the kernel.`, though no CPU is
-        kexec was carried out with a CPU that may run the old kernel
+        the log says `Can't kexec: CPUs are stuck in the kernel.`, though no CPU is stuck
+        kexec was carried out although a CPU may run the old kernel
         kexec was not refused with `Device or resource busy`
         the log does not say `Can't kexec: CPUs are stuck in the kernel.`
         ");
@@ -731,7 +731,7 @@ mod tests {
         the log does not say that CPU 2 booted
         the log does not say that CPU 3 booted
         the bring-up took 0.020 s, less than its latencies: 0.086 s
-        the kernel was to panic, but the boot: went well
+        the kernel should have panicked, but the result is: success
         the panic names none of the CPUs that cause it
         panic: x
         panic: x

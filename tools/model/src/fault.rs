@@ -187,7 +187,7 @@ fn kind_of(name: &str, argument: Option<&str>) -> Result<Kind, String> {
         "on-error" => match value.parse() {
             Ok(error @ -9..=-1) => Kind::OnError(error),
             _ => {
-                return Err(format!("`{value}` for on-error is no PSCI error, which are -1 to -9"));
+                return Err(format!("`{value}` for on-error is not a PSCI error (-1 to -9)"));
             }
         },
         "on-block" => Kind::OnBlock(milliseconds()?),
@@ -207,7 +207,7 @@ pub fn check(faults: &[Fault], cpus: u32, profile: &Profile) -> Result<(), Strin
     for (index, fault) in faults.iter().enumerate() {
         let wrong = |why: String| Err(format!("--fault {fault}: {why}"));
         if fault.cpu == 0 {
-            return wrong("CPU 0 boots the kernel, nobody starts it".into());
+            return wrong("CPU 0 boots the kernel; no other CPU starts it".into());
         }
         if fault.cpu >= cpus {
             return wrong(format!("there is no CPU {} among {cpus}", fault.cpu));
@@ -328,8 +328,8 @@ mod tests {
         never takes no arg=
         `-1` for late is not a number from 0 on
         600001 ms for late is more than 600000
-        `0` for on-error is no PSCI error, which are -1 to -9
-        `-10` for on-error is no PSCI error, which are -1 to -9
+        `0` for on-error is not a PSCI error (-1 to -9)
+        `-10` for on-error is not a PSCI error (-1 to -9)
         cpu is given twice
         `x` is none of cpu, kind, arg
         ");
@@ -353,7 +353,7 @@ mod tests {
             error(&["cpu=1,kind=ctx-zero"], &table),
         ];
         insta::assert_snapshot!(texts.join("\n"), @r"
-        --fault cpu=0,kind=never: CPU 0 boots the kernel, nobody starts it
+        --fault cpu=0,kind=never: CPU 0 boots the kernel; no other CPU starts it
         --fault cpu=4,kind=never: there is no CPU 4 among 4
         --fault cpu=1,kind=never: contradicts never: both are about the same part of its start
         --fault cpu=1,kind=late,arg=5: contradicts never: both are about the same part of its start

@@ -155,14 +155,14 @@ impl fmt::Display for Fit {
         let [constant, linear, quadratic] = self.percents();
         write!(
             f,
-            "at {} CPUs {constant} % is constant, {linear} % serial (so much per CPU), \
+            "at {} CPUs {constant} % is constant, {linear} % serial (the same for each CPU), \
              {quadratic} % quadratic",
             self.largest
         )?;
         f.write_str(match (self.quadratic.is_there(), self.quadratic.value > 0.0) {
             (Some(true), true) => "; it grows with the square of the CPUs",
             (Some(true), false) => "; it grows less than in proportion to the CPUs",
-            (Some(false), _) => "; a quadratic part is not told apart from none",
+            (Some(false), _) => "; the quadratic part cannot be told from zero",
             (None, _) => "; too few points to say how sure that is",
         })?;
         if self.worst_residual > 0.05 {
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(fit.quadratic.is_there(), Some(true));
         assert_eq!(
             fit.to_string(),
-            "at 128 CPUs 2 % is constant, 67 % serial (so much per CPU), 31 % quadratic; \
+            "at 128 CPUs 2 % is constant, 67 % serial (the same for each CPU), 31 % quadratic; \
              it grows with the square of the CPUs"
         );
     }
@@ -235,7 +235,7 @@ mod tests {
         let fit = Fit::of(&points).unwrap();
         assert_eq!(fit.quadratic.is_there(), Some(false), "{fit:?}");
         assert!(fit.linear.interval.unwrap().contains(3e5), "{fit:?}");
-        assert!(fit.to_string().contains("not told apart from none"), "{fit}");
+        assert!(fit.to_string().contains("cannot be told from zero"), "{fit}");
     }
 
     #[test]

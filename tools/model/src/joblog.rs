@@ -87,7 +87,7 @@ pub fn files(log: &str) -> Result<Files, Unusable> {
     }
     if files == Files::default() {
         let what = format!(
-            "there is no file in this log, which has no line with `{MARK}`; was it of a job that `ci render` made?"
+            "there is no file in this log, as no line has `{MARK}`; is it from a job that `ci render` made?"
         );
         return Err(wrong(1, what));
     }

@@ -69,7 +69,7 @@ pub enum TraceError {
     #[error("trace: `{0}` is not as expected")]
     Line(String),
     /// There is no timeline, or nobody was kicked.
-    #[error("the guest's timeline has no kick, so that the trace's part that counts is not known")]
+    #[error("the guest's timeline has no kick, so it is not known which part of the trace counts")]
     NoKick,
     /// The host saw another number of calls than the guest says that it has made.
     #[error("the guest kicked {kicks} CPUs, and the host's trace has {calls} calls of CPU_ON")]
@@ -81,8 +81,8 @@ pub enum TraceError {
     },
     /// A call came later than the guest says that it had returned.
     #[error(
-        "by the host's trace a call of CPU_ON came {0} ns after the guest says that it returned: \
-         the two clocks do not run alike"
+        "by the host's trace, a call of CPU_ON came {0} ns after its return by the guest's \
+         timeline: the two clocks do not agree"
     )]
     Clocks(u64),
 }

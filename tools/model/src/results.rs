@@ -60,13 +60,13 @@ pub enum ReadError {
     #[error("results: not a results file, it has no field `schema`")]
     NoSchema,
     /// It was written by another version.
-    #[error("results: schema {found}, and only schema {SCHEMA} can be read here")]
+    #[error("results: schema {found}, but only schema {SCHEMA} can be read here")]
     Schema {
         /// The schema as it was written.
         found: String,
     },
     /// It says schema 1 and is not.
-    #[error("results: not as schema {SCHEMA} has it")]
+    #[error("results: does not match schema {SCHEMA}")]
     Shape(#[source] serde_json::Error),
 }
 
@@ -359,7 +359,7 @@ impl Clock {
         match self {
             Self::Icount => Some(
                 "icount: one instruction is 1 ns and all CPUs take turns on one core; the figures count \
-                 work, and of what is gained in parallel they show only firmware delays that overlap.",
+                 work, and of the gain from parallelism they show only firmware delays that overlap.",
             ),
             Self::Host => Some(
                 "host: emulated CPUs timed by the host's clock; \
@@ -596,13 +596,13 @@ mod tests {
         assert_eq!(message("{}"), "results: not a results file, it has no field `schema`");
         assert_eq!(
             message("{\"schema\": 2, \"all\": \"else differs\"}"),
-            "results: schema 2, and only schema 1 can be read here"
+            "results: schema 2, but only schema 1 can be read here"
         );
         assert_eq!(
             message("{\"schema\": \"one\"}"),
-            "results: schema \"one\", and only schema 1 can be read here"
+            "results: schema \"one\", but only schema 1 can be read here"
         );
-        assert_eq!(message("{\"schema\": 1}"), "results: not as schema 1 has it");
+        assert_eq!(message("{\"schema\": 1}"), "results: does not match schema 1");
         let direct = serde_json::from_str::<Results>("{\"schema\": 2}").expect_err("refused");
         assert!(direct.to_string().contains("only schema 1 can be read"), "{direct}");
     }

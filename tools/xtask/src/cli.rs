@@ -15,7 +15,7 @@ use crate::verbs;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
 #[command(
-    after_help = "KEY=VAL anywhere on the command line, such as LLVM=-19, goes to every make."
+    after_help = "KEY=VAL anywhere on the command line, such as LLVM=-19, is passed to every make."
 )]
 struct Cli {
     #[command(flatten)]
@@ -30,7 +30,7 @@ struct Common {
     /// Start from this Linux tree (git checkout or plain); it is never modified
     #[arg(long, global = true, value_name = "DIR")]
     tree: Option<Utf8PathBuf>,
-    /// Keep sources, work trees and builds here instead of the user's cache folder
+    /// Keep sources, work trees and builds here instead of in the user's cache folder
     #[arg(long, global = true, value_name = "DIR", env = "BRINGUP_CACHE")]
     cache: Option<Utf8PathBuf>,
     /// Write results here instead of target/results

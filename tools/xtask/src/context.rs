@@ -65,8 +65,8 @@ impl Context {
     pub fn lock(&self, name: &str) -> Result<Lock> {
         let file = self.lock_file(name)?;
         if file.try_lock().is_err() {
-            eprintln!("waiting for another run that uses `{name}` of the cache ...");
-            file.lock().with_context(|| format!("cannot lock `{name}` of the cache"))?;
+            eprintln!("waiting for another run that is using `{name}` in the cache ...");
+            file.lock().with_context(|| format!("cannot lock `{name}` in the cache"))?;
         }
         Ok(Lock { _file: file })
     }
@@ -76,8 +76,8 @@ impl Context {
     pub fn lock_shared(&self, name: &str) -> Result<Lock> {
         let file = self.lock_file(name)?;
         if file.try_lock_shared().is_err() {
-            eprintln!("waiting for another run that changes `{name}` of the cache ...");
-            file.lock_shared().with_context(|| format!("cannot lock `{name}` of the cache"))?;
+            eprintln!("waiting for another run that is changing `{name}` in the cache ...");
+            file.lock_shared().with_context(|| format!("cannot lock `{name}` in the cache"))?;
         }
         Ok(Lock { _file: file })
     }
@@ -160,7 +160,7 @@ fn mark_cache(dir: &Utf8Path) -> Result<()> {
     }
     if !is_empty {
         return Err(Failure::Usage(format!(
-            "{dir} is neither empty nor a cache of ours (no {MARKER} of ours in it); \
+            "{dir} is neither empty nor our cache (it holds no {MARKER} of ours); \
              give a new or empty folder with --cache DIR"
         ))
         .into());

@@ -78,8 +78,8 @@ fn machine(text: &mut String, groups: &[Group<'_>], seed: u64) {
         });
         cells.collect::<Vec<_>>()
     };
-    row(format!("{total}: quartiles apart"), spread(&|it| it.iqr));
-    row(format!("{total}: median distance"), spread(&|it| it.mad));
+    row(format!("{total}: interquartile range"), spread(&|it| it.iqr));
+    row(format!("{total}: median deviation"), spread(&|it| it.mad));
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -181,14 +181,14 @@ fn cautions(text: &mut String, runs: &[Run]) {
     }
     if runs.iter().any(Run::is_counted) {
         text.push_str(
-            "icount: repeats differ by their seed alone, so there are no intervals and no tests of \
+            "icount: repeats differ only in their seed, so there are no intervals and no tests of \
              significance; a difference is what was counted.\n",
         );
     }
     if runs.iter().any(|run| run.clock == Clock::Icount && !run.is_counted()) {
         text.push_str(
             "KVM lab: each repeat starts at another point of the host's tick; intervals and tests \
-             are about what the host's scheduler makes of that.\n",
+             show how the host's scheduler responds to that.\n",
         );
     }
 }
@@ -263,7 +263,7 @@ mod tests {
     fn counted_runs_claim_no_significance() {
         let text = bench(&runs(Clock::Icount)[..8], 1);
         assert!(text.contains("(counted)") && !text.contains(", p 0"), "{text}");
-        assert!(text.contains("differ by their seed alone"), "{text}");
+        assert!(text.contains("differ only in their seed"), "{text}");
         assert_eq!(bench(&[], 1), "");
     }
 
@@ -277,7 +277,7 @@ mod tests {
         }
         let text = bench(&runs, 1);
         assert!(!text.contains("(counted)") && text.contains(", p 0"), "{text}");
-        assert!(!text.contains("differ by their seed alone"), "{text}");
+        assert!(!text.contains("differ only in their seed"), "{text}");
         assert!(text.contains("IRQ exits") && text.contains("(40 to "), "{text}");
     }
 

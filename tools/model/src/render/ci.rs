@@ -315,7 +315,8 @@ fn compression(url: &str) -> Option<&'static str> {
 const SHELL: &str = "#!/bin/sh\n# SPDX-License-Identifier: GPL-2.0-only OR MIT\n";
 
 /// A boot that failed is no reason to lose the others.
-const GOES_ON: &str = "What fails does\n# not end it; the exit code is that of the first that did.";
+const GOES_ON: &str =
+    "A step that fails does\n# not end it; the exit code is that of the first one that did.";
 /// Has the script go on after a command, and remember.
 const STEP: &str =
     "first=0\nstep() {\n\t\"$@\" || { code=$?; [ $first -ne 0 ] || first=$code; }\n}\n";
@@ -326,7 +327,7 @@ fn tuxrun(description: &Description, board: &Board, source: &str) -> String {
     let minutes = description.project.minutes;
     let mut text = format!(
         "{SHELL}# Made by `cargo xtask ci render` from {source}. Run it in the repository; results and logs\n\
-         # come into the folder given, or into target/results/tuxrun. {GOES_ON}\nset -u\n\
+         # go to the folder given, or to target/results/tuxrun. {GOES_ON}\nset -u\n\
          results=${{1:-target/results/tuxrun}}\nmkdir -p \"$results\" || exit\n{STEP}"
     );
     for arm in &description.arms {

@@ -75,12 +75,12 @@ pub fn run(context: &Context, arm: &Arm, case: &Case, means: Means<'_>) -> Findi
             let detail = wrong.join("\n");
             let kept = outcome.folder.as_ref();
             let kept =
-                kept.map_or(String::new(), |folder| format!("\nall that is left of it: {folder}"));
+                kept.map_or(String::new(), |folder| format!("\nfiles kept from it: {folder}"));
             finding.verdict = match (wrong.is_empty(), arm.kernel.expected()) {
                 (true, _) => finding.verdict,
                 // It shows what the series is for; it is not ours to mend.
                 (false, expect::Kernel::Base) => Verdict {
-                    detail: format!("base does this wrong:\n{detail}"),
+                    detail: format!("base gets this wrong:\n{detail}"),
                     ..finding.verdict
                 },
                 (false, expect::Kernel::Patched) => Verdict::failed(&name, detail + &kept),

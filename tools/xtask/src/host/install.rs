@@ -106,7 +106,7 @@ impl Plan {
         let bindgen: Vec<_> = bindgen.collect();
         section(format!("By cargo, into {}:", host.bindgen_root()), &bindgen);
         if !self.by_hand.is_empty() {
-            text.push_str("To be installed by you:\n");
+            text.push_str("For you to install:\n");
             for line in &self.by_hand {
                 text.push_str(&format!("  {line}\n"));
             }
@@ -172,7 +172,7 @@ pub(super) fn run(host: &Host<'_>, context: &Context, dry_run: bool) -> Result<(
     if dry_run {
         print!("{}", plan.describe(host));
         if !plan.packages.is_empty() && !fresh_lists.is_empty() {
-            println!("(after `apt-get update`, other releases of LLVM may turn out to be there)");
+            println!("(after `apt-get update`, other releases of LLVM may be available)");
         }
         return Ok(());
     }
@@ -185,7 +185,7 @@ pub(super) fn run(host: &Host<'_>, context: &Context, dry_run: bool) -> Result<(
         if privilege == Privilege::None {
             print!("{}", plan.describe(host));
             return Err(Failure::Host(format!(
-                "packages are missing, and neither are we root nor is there a usable sudo; \
+                "packages are missing, and installing them takes root or a usable sudo; \
                  as root run:\n  {} && {}",
                 UPDATE.join(" "),
                 plan.install_command().join(" ")
@@ -231,7 +231,7 @@ pub(super) fn run(host: &Host<'_>, context: &Context, dry_run: bool) -> Result<(
     // The proof: everything is looked at again.
     match lacks(&Host::new(host.system, context).findings()) {
         None => {
-            println!("nothing is missing any more");
+            println!("nothing is missing now");
             Ok(())
         }
         Some(failure) => Err(failure.into()),

@@ -26,7 +26,7 @@ pub fn checks(system: &dyn System, cache: &Utf8Path) -> Vec<Check> {
             "the cache holds sources, trees and builds",
             free,
             DISK,
-            format!("free some on the file system of {cache}, or give --cache DIR"),
+            format!("free some space on the file system of {cache}, or give --cache DIR"),
         ),
         amount(
             "memory",
@@ -47,7 +47,7 @@ fn kvm_check() -> Check {
         }
         Ok(()) => ("usable".to_owned(), None),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let mend = "load the kernel's KVM, or run where it is passed through";
+            let mend = "load the kernel's KVM, or run where /dev/kvm is passed through";
             ("no /dev/kvm".to_owned(), Some(mend))
         }
         Err(error) => {
@@ -57,7 +57,7 @@ fn kvm_check() -> Check {
     };
     Check {
         name: "/dev/kvm",
-        need: "boots guests at full speed; without it QEMU emulates",
+        need: "boots guests at full speed; without it QEMU emulates them",
         found: Some(found),
         minimum: None,
         minimum_from: None,

@@ -280,7 +280,8 @@ impl<'a> Host<'a> {
             (true, _) => command,
             (false, None) => RUSTUP.to_owned(),
             (false, Some(_)) => format!(
-                "this rustc is not from rustup: {RUSTUP}, or {what} from where this rustc came from"
+                "this rustc is not from rustup: {RUSTUP}, or get {what} from where this rustc \
+                 came from"
             ),
         };
         match &requirement.supply {
@@ -298,7 +299,7 @@ impl<'a> Host<'a> {
                 rustup(format!("rustup target add {name}"), &format!("the target {name}"))
             }
             Supply::Bindgen => match self.setting("BINDGEN") {
-                Some(_) => "unset BINDGEN, and cargo xtask setup installs one of ours".to_owned(),
+                Some(_) => "unset BINDGEN, then cargo xtask setup installs its own".to_owned(),
                 None => "cargo xtask setup".to_owned(),
             },
         }

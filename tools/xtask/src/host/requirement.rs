@@ -151,7 +151,7 @@ pub static REQUIREMENTS: [Requirement; 36] = [
     },
     Requirement {
         probe: Probe::Program("qemu-system-aarch64", &["--version"]),
-        minimum: Minimum::Ours("7.2", "the oldest one that we tested"),
+        minimum: Minimum::Ours("7.2", "the oldest version tested"),
         ..program("qemu", "boots the kernel", &["qemu-system-arm"])
     },
     Requirement {
@@ -168,7 +168,7 @@ pub static REQUIREMENTS: [Requirement; 36] = [
     },
     Requirement {
         probe: Probe::Program("setpriv", &["--version"]),
-        ..program("util-linux", "setpriv lets guests and builds die with us", &["util-linux"])
+        ..program("util-linux", "setpriv ends guests and builds when we end", &["util-linux"])
     },
     Requirement {
         minimum: Minimum::Kernel("rustc"),
@@ -223,7 +223,7 @@ pub static REQUIREMENTS: [Requirement; 36] = [
         required: true,
         supply: Supply::Bindgen,
     },
-    optional(program("chromium", "`test` looks at reports with it", &["chromium"])),
+    optional(program("chromium", "`test` checks reports in it", &["chromium"])),
     optional(program("ccache", "makes repeated builds quicker", &["ccache"])),
     optional(Requirement {
         probe: Probe::Program("dtc", &["--version"]),

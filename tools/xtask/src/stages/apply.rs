@@ -82,7 +82,7 @@ impl Tree {
         let lock = context.lock_shared(&tree_lock(&self.name()))?;
         if Git::new(&context.sh, &self.dir).head()? != self.commit {
             bail!(Failure::Check(format!(
-                "another run has put other patches on {} meanwhile; run this again",
+                "meanwhile another run has applied other patches to {}; run this again",
                 self.dir
             )));
         }

@@ -42,7 +42,7 @@ pub fn bootable(
         }
     }
     if module.is_some() {
-        let text = "--module goes with an Image; a kernel that is built has its own module";
+        let text = "--module is only for an Image; a kernel built here has its own module";
         return Err(Failure::Usage(text.to_owned()).into());
     }
     let built = prepare(context, kernel, preset, build::LIMIT)?;

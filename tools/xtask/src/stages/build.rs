@@ -41,7 +41,7 @@ pub fn run(context: &Context, configured: &Configured, limit: Duration) -> Resul
     let config = fs_err::read(configured.config())?;
     if hex(&Sha256::digest(&config)) != configured.config_sha256 {
         bail!(Failure::Check(format!(
-            "another run has configured {} otherwise meanwhile; run this again",
+            "meanwhile another run has configured {} differently; run this again",
             configured.home
         )));
     }

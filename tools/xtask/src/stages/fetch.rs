@@ -135,8 +135,8 @@ pub fn run(context: &Context) -> Result<Source> {
         Err(error) if error.is::<Failure>() => Err(error),
         Err(package) => Err(Failure::Host(format!(
             "cannot get Linux {}:\n  from kernel.org: {upstream:#}\n  from the package {}: \
-             {package:#}\nmend the network and run `cargo xtask fetch` again, or put {} into {}, \
-             or start from a tree of yours with --tree DIR",
+             {package:#}\nfix the network and run `cargo xtask fetch` again, or put {} into {}, \
+             or start from your own tree with --tree DIR",
             sources.version,
             sources.package.name,
             cached.file_name(),

@@ -67,7 +67,8 @@ impl Kbuild {
         for name in ["O", "M", "KBUILD_EXTMOD"] {
             if context.make_variables.iter().any(|(key, _)| key == name) {
                 bail!(Failure::Usage(format!(
-                    "{name}=: the folders are chosen here; KBUILD_OUTPUT=DIR or --cache DIR moves them"
+                    "{name}= cannot be set, as this tool chooses the folders; KBUILD_OUTPUT=DIR or \
+                     --cache DIR moves them"
                 )));
             }
         }
@@ -191,7 +192,7 @@ pub fn run(command: Command, what: &str, file: &Utf8Path, limit: Duration) -> Re
             Ok(text)
         }
         End::TimedOut => bail!(Failure::TimeLimit(format!(
-            "{what} was not done after {} minutes; the log is {file}",
+            "{what} did not finish within {} minutes; the log is {file}",
             limit.as_secs().div_ceil(60)
         ))),
         _ => bail!(Failure::Check(format!(

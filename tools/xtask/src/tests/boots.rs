@@ -226,7 +226,7 @@ pub fn boot(
         let run = collect::run(&request, &outcome);
         let judgement = judge::healthy(&run).and_then(|()| judge(&run, &outcome));
         Ok(Ending::of(judgement.map_err(|cause| match &outcome.folder {
-            Some(folder) => format!("{cause}\nall that is left of this boot: {folder}"),
+            Some(folder) => format!("{cause}\nfiles kept from this boot: {folder}"),
             None => cause,
         })))
     });

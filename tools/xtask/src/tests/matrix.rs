@@ -366,7 +366,7 @@ fn finish(
     let run = collect::run(request, &outcome);
     let judgement = judge::healthy(&run).and_then(|()| judge(&outcome));
     Ok(Ending::of(judgement.map_err(|cause| match &outcome.folder {
-        Some(folder) => format!("{cause}\nall that is left of this boot: {folder}"),
+        Some(folder) => format!("{cause}\nfiles kept from this boot: {folder}"),
         None => cause,
     })))
 }
@@ -441,7 +441,7 @@ fn spin_table(end: End, text: &str) -> Judgement {
         return Err(format!("line {}: {}", finding.line, finding.text));
     }
     if end != End::Stopped {
-        return Err("the guest program has not said a word".to_owned());
+        return Err("the guest program has not reported anything".to_owned());
     }
     judge::says("console", Some(text), "Brought up 1 node, 4 CPUs")?;
     judge::says("console", Some(text), "CPU: All CPU(s) started at")

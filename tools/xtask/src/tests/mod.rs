@@ -197,7 +197,7 @@ impl<'a> Runner<'a> {
         match end {
             End::Exited(status) => Ok((status.code(), text)),
             End::TimedOut | End::Stopped => {
-                anyhow::bail!("was not done after {} s; its output is in {log}", LIMIT.as_secs())
+                anyhow::bail!("did not finish within {} s; its output is in {log}", LIMIT.as_secs())
             }
         }
     }

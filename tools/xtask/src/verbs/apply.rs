@@ -15,7 +15,7 @@ pub struct Apply {
     /// `base` for the recording patches alone, `patched` for the whole series
     #[arg(long, default_value = "patched", value_name = "base|patched")]
     kernel: Kernel,
-    /// Throw away what somebody has changed in that work tree by hand
+    /// Throw away changes made by hand in that work tree
     #[arg(long)]
     discard: bool,
 }

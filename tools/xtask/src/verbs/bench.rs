@@ -28,69 +28,69 @@ use crate::verbs::kvm_lab::HostOptions;
 
 /// Boot several kernels many times and compare them
 ///
-/// Arms alternate (A B C, C B A), so that a drift of the host hits all of them alike. After each
-/// boot the results file is written; a bench that was stopped goes on with --resume. See
+/// Arms alternate (A B C, C B A), so that drift of the host affects all of them alike. The results
+/// file is written after each boot; --resume continues a bench that was stopped. See
 /// docs/measuring.md.
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// What is compared: pristine, base, patched, p0, p1 (patched with cpuhp.parallel=0 or 1),
-    /// window=W, NAME=PATH of a tree or an Image, with :p0, :p1 or :window=W after it; each with
-    /// @PRESET for another configuration
+    /// What to compare: pristine, base, patched, p0 or p1 (patched with cpuhp.parallel=0 or 1),
+    /// window=W, or NAME=PATH of a tree or an Image, optionally followed by :p0, :p1 or :window=W;
+    /// @PRESET at the end of an arm selects another configuration
     #[arg(long, value_name = "LIST", value_delimiter = ',', required = true)]
     arms: Vec<Arm>,
     /// Numbers of CPUs
     #[arg(long, value_name = "LIST", value_delimiter = ',', required = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_CPUS)))]
     cpus: Vec<u32>,
-    /// Layouts for those CPU counts that they make: sockets=,clusters=,cores=,threads=; several
-    /// with a semicolon between them
+    /// Layouts, each used for the CPU count that it makes: sockets=,clusters=,cores=,threads=;
+    /// separate several with semicolons
     #[arg(long, value_name = "LIST", value_delimiter = ';')]
     topologies: Vec<Topology>,
     /// Repeats of each arm
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Repeats before those, which are not kept [default: 1, with --icount 0]
+    /// Warm-up repeats before those, which are not kept [default: 1; with --icount: 0]
     #[arg(long, value_name = "N")]
     warmups: Option<u32>,
-    /// Where everything that draws lots starts from; under icount repeat R has QEMU's seed S + R
+    /// Seed for everything random; under icount, repeat R runs QEMU with seed S + R
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
-    /// Count instructions instead of time; as many boots side by side as the host has cores
+    /// Count instructions instead of time; runs as many boots at once as the host has cores
     #[arg(long)]
     icount: bool,
     /// Run on KVM or in emulation
     #[arg(long, value_enum, default_value_t)]
     accel: AccelRequest,
-    /// Imitate this firmware, in TCG: the name of a profile or its file
+    /// Imitate this firmware (TCG only): the name of a profile or its file
     #[arg(long, value_name = "PROFILE")]
     firmware: Option<String>,
-    /// Boot on KVM, and count exits, in the KVM lab
+    /// Boot in the KVM lab: on KVM, with exits counted
     #[arg(long, conflicts_with_all = ["icount", "accel", "firmware", "topologies"])]
     kvm_lab: bool,
-    /// With --kvm-lab: CPUs of the host that the guest's share
+    /// With --kvm-lab: how many host CPUs the guest's CPUs share
     #[arg(long, value_name = "M", default_value_t = 4, requires = "kvm_lab", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_CPUS)))]
     pcpus: u32,
     /// The configuration of arms that name none
     #[arg(long, value_name = "NAME", default_value = "guest")]
     preset: String,
-    /// The module of an arm that is an Image
+    /// The module for an arm that is an Image
     #[arg(long, value_name = "NAME=FILE", value_parser = module)]
     module: Vec<(String, Utf8PathBuf)>,
     /// Further kernel parameters, for all arms
     #[arg(long, value_name = "STR", allow_hyphen_values = true)]
     append: Vec<String>,
-    /// Fail if the total of an arm is longer than that of the first by more than this
+    /// Fail if an arm's total exceeds that of the first arm by more than this
     #[arg(long, value_name = "PCT")]
     bound: Option<Bound>,
     /// Write a verdict on each arm and machine to this file, as KTAP version 1
     #[arg(long, value_name = "FILE")]
     ktap: Option<Utf8PathBuf>,
-    /// The same as JUnit
+    /// Write the same verdicts to this file, as JUnit
     #[arg(long, value_name = "FILE")]
     junit: Option<Utf8PathBuf>,
     /// Write the results to this file [default: bench/results.json in the output folder]
     #[arg(long, value_name = "FILE")]
     json: Option<Utf8PathBuf>,
-    /// Go on with what this file lacks; all else must be as it was
+    /// Continue the bench in this file with the runs that it lacks; all else must be unchanged
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     resume: Option<Utf8PathBuf>,
     #[command(flatten, next_help_heading = "With --kvm-lab")]
@@ -128,7 +128,7 @@ impl Bench {
         if !self.kvm_lab
             && let Some(option) = self.host.given_without_lab()
         {
-            return Err(Failure::Usage(format!("{option} goes with --kvm-lab")).into());
+            return Err(Failure::Usage(format!("{option} needs --kvm-lab")).into());
         }
         if self.kvm_lab && self.host.real {
             // Before a kernel is built for it.
@@ -265,7 +265,7 @@ impl Bench {
         };
         if model::is_beyond(&difference, counted, 1.0 + bound.0) {
             let cause = format!(
-                "{figure} is {:.3} of that of {}, and the bound is {bound} more",
+                "{figure} is {:.3} times that of {}, and the bound is {bound} more",
                 difference.ratio, first.arm
             );
             return Verdict::failed(name, cause);

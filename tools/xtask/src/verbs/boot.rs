@@ -27,11 +27,11 @@ pub struct Boot {
     /// Which kernel: pristine, base, patched, a tree or an Image
     #[arg(long, value_name = "pristine|base|patched|PATH")]
     kernel: Kernel,
-    /// Load this module, where the kernel is an Image
+    /// The module to load, for a kernel that is an Image
     #[arg(long, value_name = "FILE")]
     module: Option<Utf8PathBuf>,
-    /// The configuration to build, where the kernel is not an Image [default: guest, or
-    /// guest-faults where the kernel has to inject faults]
+    /// The configuration to build, unless the kernel is an Image [default: guest, or
+    /// guest-faults if the kernel has to inject faults]
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// Number of CPUs, 1 to 512
@@ -52,25 +52,26 @@ pub struct Boot {
     /// Count instructions instead of time, so that runs repeat exactly
     #[arg(long)]
     icount: bool,
-    /// Imitate this firmware, in TCG: the name of a profile or its file
+    /// Imitate this firmware (TCG only): the name of a profile or its file
     #[arg(long, value_name = "PROFILE")]
     firmware: Option<String>,
-    /// Make a CPU's start fail, several times if need be: cpu=N,kind=KIND[,arg=V]
+    /// Make a CPU's start go wrong: cpu=N,kind=KIND[,arg=V]; may be given several times
     #[arg(long, value_name = "FAULT")]
     fault: Vec<Fault>,
-    /// Judge every CPU's outcome by what the faults given must lead to
+    /// Judge every CPU's outcome against what the given faults must lead to
     #[arg(long)]
     check: bool,
     /// Further kernel parameters
     #[arg(long, value_name = "STR", allow_hyphen_values = true)]
     append: Vec<String>,
-    /// Guest memory in MiB [default: 512 and 4 per CPU]
+    /// Guest memory in MiB [default: 512, plus 4 per CPU]
     #[arg(long, value_name = "MIB")]
     memory: Option<u64>,
-    /// Steps for the guest before its files are read: a JSON list as in tools/guest-protocol
+    /// Steps that the guest takes before its files are read: a JSON list, see tools/guest-protocol
     #[arg(long, value_name = "FILE")]
     steps: Option<Utf8PathBuf>,
-    /// Kill the guest after so many seconds [default: 60, 2 or more per CPU, and more for slow firmware and faults]
+    /// Kill the guest after this many seconds [default: 60, plus 2 or more per CPU, and more for slow
+    /// firmware and faults]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Write the results to this file
@@ -111,7 +112,7 @@ impl Boot {
         let run = collect::run(&request, &outcome);
         print!("{}", table(std::slice::from_ref(&run)));
         if let Some(folder) = &outcome.folder {
-            eprintln!("console, command and all else of this run: {folder}");
+            eprintln!("console, command and other files of this run: {folder}");
         }
         if let Some(file) = &self.json {
             let outcomes = std::slice::from_ref(&outcome);
@@ -150,13 +151,13 @@ impl Boot {
             && request.faults.iter().any(|fault| fault.kind.is_waited_for())
         {
             return usage(
-                "--icount: while one CPU is waited for, those that wait for their turn execute, and \
-                 the host would need hours for ten seconds of that; leave --icount out, or give \
-                 --parallel 0",
+                "--icount: while one CPU is awaited, the CPUs that wait for their turn keep \
+                 executing, and the host would need hours to emulate ten seconds of that; leave \
+                 --icount out, or give --parallel 0",
             );
         }
         if self.check && self.kernel == Kernel::Pristine {
-            return usage("--check needs the timeline, which the pristine kernel has not");
+            return usage("--check needs the timeline, which the pristine kernel does not have");
         }
         let parameters = request.append.split_whitespace();
         let fewer = |word: &str| {
@@ -164,7 +165,7 @@ impl Boot {
         };
         if self.check && parameters.clone().any(fewer) {
             return usage(
-                "--check expects that all CPUs are started: drop maxcpus=, nr_cpus=, nosmp",
+                "--check expects all CPUs to be started: drop maxcpus=, nr_cpus= and nosmp",
             );
         }
         Ok(())
@@ -199,9 +200,9 @@ impl Boot {
 /// Success if nothing is wrong.
 fn conclude(request: &BootRequest, wrong: Vec<String>) -> Result<()> {
     if wrong.is_empty() {
-        println!("{}: ok: every CPU is as it must be", request.label);
+        println!("{}: ok: every CPU came out as expected", request.label);
         return Ok(());
     }
-    let text = format!("{}: not as it must be:\n  {}", request.label, wrong.join("\n  "));
+    let text = format!("{}: not as expected:\n  {}", request.label, wrong.join("\n  "));
     Err(Failure::Check(text).into())
 }

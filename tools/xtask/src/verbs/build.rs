@@ -16,7 +16,7 @@ pub struct Build {
     /// `pristine`, `base` (the recording patches alone), `patched` (the whole series), or a tree
     #[arg(long, default_value = "patched", value_name = "pristine|base|patched|PATH")]
     kernel: Kernel,
-    /// The configuration; --list-presets shows them
+    /// The preset to configure it with; --list-presets shows all presets
     #[arg(long, default_value = "guest", value_name = "NAME")]
     preset: String,
     /// List the presets and what they are for

@@ -26,10 +26,10 @@ enum What {
 /// Write the jobs of a description: one per board and arm, with collect as their last step
 #[derive(Debug, Args)]
 struct Render {
-    /// What is to be booted where [default: ci/boards.toml]
+    /// The description of what to boot where [default: ci/boards.toml]
     #[arg(value_name = "FILE")]
     description: Option<Utf8PathBuf>,
-    /// Write to this folder [default: ci among the results]
+    /// Write to this folder [default: ci in the output folder]
     #[arg(long, value_name = "DIR")]
     output: Option<Utf8PathBuf>,
 }

@@ -17,9 +17,9 @@ const OBJECTS: &str = "objects";
 /// Where the cache keeps its locks; empty files that another run may be waiting at.
 const LOCKS: &str = "locks";
 
-/// Delete what we keep in the cache and in the output folder
+/// Delete what this tool keeps in the cache and in the output folder
 ///
-/// Everything that is deleted can be made again. Folders named with --output-dir are left alone.
+/// Everything deleted can be made again. A folder given with --output-dir is left alone.
 #[derive(Debug, Args)]
 pub struct Clean {
     /// Delete only the builds; keep sources, work trees, tools and results
@@ -62,8 +62,8 @@ impl Clean {
 fn doomed(cache: &Utf8Path, only_builds: bool) -> Result<Vec<Utf8PathBuf>> {
     if !context::is_our_cache(cache) {
         let text = format!(
-            "{cache} does not carry our marker, so that nothing in it is deleted; \
-             give our cache with --cache DIR"
+            "{cache} does not carry our marker, so nothing in it is deleted; \
+             name our cache with --cache DIR"
         );
         return Err(Failure::Usage(text).into());
     }

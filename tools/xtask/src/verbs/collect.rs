@@ -19,13 +19,13 @@ use crate::error::Failure;
 use crate::output;
 use crate::stages::manifest;
 
-/// Make a results file of what was copied from a machine
+/// Make a results file from what was copied from a machine
 ///
 /// On the machine, right after its boot, as root:
 ///   cat /sys/kernel/debug/cpu_bringup/timeline > timeline
 ///   dmesg > dmesg
-/// A kernel without the timeline has the second alone: when each CPU spoke is then taken from it,
-/// and marked as coarse.
+/// A kernel without the timeline offers only the second: the time at which each CPU says that it
+/// has booted is then taken from it, and marked as coarse.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct Collect {
@@ -35,10 +35,10 @@ pub struct Collect {
     /// The kernel log, from `dmesg` or `journalctl -k -o short-monotonic`
     #[arg(long, value_name = "FILE")]
     dmesg: Option<Utf8PathBuf>,
-    /// The log of a job that `ci render` made, which has both in it
+    /// The log of a job that `ci render` made; it contains both
     #[arg(long, value_name = "FILE", conflicts_with_all = ["timeline", "dmesg"])]
     job_log: Option<Utf8PathBuf>,
-    /// What is known besides: arm, accel (none, kvm, tcg), firmware, host, and any other key
+    /// What else is known: arm, accel (none, kvm or tcg), firmware, host, or any other key
     #[arg(long, value_name = "KEY=VAL", value_parser = key_value)]
     meta: Vec<(String, String)>,
     /// Write the results to this file
@@ -110,7 +110,7 @@ fn accel(given: Option<String>) -> Result<Option<String>, Failure> {
     match given.as_deref() {
         None | Some("none" | "kvm" | "tcg") => Ok(given),
         Some(other) => {
-            Err(Failure::Usage(format!("--meta accel={other}: it is none of none, kvm, tcg")))
+            Err(Failure::Usage(format!("--meta accel={other}: give `none`, `kvm` or `tcg`")))
         }
     }
 }
@@ -125,7 +125,7 @@ fn read(option: &str, file: &Utf8Path) -> Result<Vec<u8>, Failure> {
         fs_err::File::open(file).and_then(|file| file.take(MOST + 1).read_to_end(&mut bytes));
     let length = read.map_err(|error| wrong(error.to_string()))?;
     if length as u64 > MOST {
-        return Err(wrong(format!("{file} has more than {MOST} bytes, which no copy of one has")));
+        return Err(wrong(format!("{file} has more than {MOST} bytes, too many for such a file")));
     }
     Ok(bytes)
 }

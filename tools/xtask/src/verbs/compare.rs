@@ -20,23 +20,23 @@ use crate::error::Failure;
 
 /// Say how one results file differs from another
 ///
-/// Arms of the same name are compared, or the only arm of each file. It refuses what cannot be
-/// compared: another clock, accelerator, firmware, CPU count or layout, other faults.
+/// Compares arms of the same name, or the only arm of each file. Refuses what cannot be compared:
+/// runs with different clocks, accelerators, firmware, CPU counts, layouts or faults.
 #[derive(Debug, Args)]
 pub struct Compare {
-    /// The results to compare with
+    /// The results to compare against
     #[arg(value_name = "A")]
     a: Utf8PathBuf,
-    /// The results that may be better or worse
+    /// The results to compare with those of A
     #[arg(value_name = "B")]
     b: Utf8PathBuf,
     /// Compare this arm of A with that of B; may be given several times
     #[arg(long, value_name = "A:B", value_parser = arms)]
     arm: Vec<(String, String)>,
-    /// Fail if the total of B is longer than that of A by more than this, or if more runs fail
+    /// Fail if B's total exceeds A's by more than this, or if B's runs fail more often
     #[arg(long, value_name = "PCT")]
     bound: Option<Bound>,
-    /// Where resampling starts from
+    /// Seed for the resampling
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
 }
@@ -52,7 +52,7 @@ impl FromStr for Bound {
         let number = text.strip_suffix('%').unwrap_or(text).trim_end();
         match number.parse::<f64>() {
             Ok(percent) if percent.is_finite() && percent >= 0.0 => Ok(Self(percent / 100.0)),
-            _ => Err(format!("`{text}` is no percentage, as `5%` or `2.5`")),
+            _ => Err(format!("`{text}` is not a percentage such as `5%` or `2.5`")),
         }
     }
 }
@@ -90,7 +90,7 @@ impl Compare {
             // An arm that is gone would be a pass that nobody sees.
             if self.bound.is_some() && !only_a.is_empty() {
                 let text = format!(
-                    "{} has no {}: nothing to judge; name the arms to be compared with --arm",
+                    "{} has no {}, so there is nothing to judge; use --arm to name the arms",
                     self.b,
                     only_a.join(", ")
                 );
@@ -110,8 +110,8 @@ fn read(file: &Utf8Path) -> Result<Vec<Run>> {
     let parts: Vec<&Results> = sources.iter().map(|source| &source.results).collect();
     if let [arm, ..] = identity::mixed(&parts).as_slice() {
         let text = format!(
-            "{file}: its runs of {arm} are of several kernels or machines, so they are no repeats \
-             of each other; `report` shows them beside each other"
+            "{file}: its runs of {arm} are from several kernels or machines, so they are not \
+             repeats of each other; `report` shows them side by side"
         );
         return Err(Failure::Usage(text).into());
     }
@@ -125,7 +125,8 @@ fn judge(pairs: &[Pair], bound: Bound) -> Result<()> {
         pair.rows.iter().any(|row| row.figure == pair.total && row.difference.is_some())
     };
     if let Some(pair) = pairs.iter().find(|pair| !has_total(pair)) {
-        let text = format!("{}: no {} in both, so nothing to judge", shown(pair), Figure::Total);
+        let text =
+            format!("{}: no {} in both, so there is nothing to judge", shown(pair), Figure::Total);
         return Err(Failure::Usage(text).into());
     }
     let worse = |what: String, is_worse: &dyn Fn(&Pair) -> bool| {
@@ -139,7 +140,7 @@ fn judge(pairs: &[Pair], bound: Bound) -> Result<()> {
     ];
     let found: Vec<String> = found.into_iter().flatten().collect();
     if found.is_empty() {
-        println!("no total got longer by more than {bound}, and no more runs failed");
+        println!("no total got longer by more than {bound}, and B did not fail more often");
         return Ok(());
     }
     Err(Failure::Check(found.join("\n")).into())

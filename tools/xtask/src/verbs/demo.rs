@@ -35,8 +35,8 @@ const FIRMWARE: &str = "hip12";
 /// Build, boot and compare base, parallel=0 and parallel=1
 ///
 /// Sets the host up, builds Linux with the recording patches alone (base) and with the whole
-/// series, boots both and shows when which CPU reached which phase; then the same with the firmware
-/// of a large server, which takes 76 ms to start a CPU.
+/// series, boots both and shows when each CPU reached each phase; then does the same with the
+/// firmware of a large server, which takes 76 ms to start a CPU.
 #[derive(Debug, Args)]
 pub struct Demo {
     /// Number of CPUs, 1 to 512
@@ -130,7 +130,7 @@ fn conclude(results: &Results, outcomes: &[boot::BootOutcome]) -> Result<()> {
         if let Some(failure) = collect::error(run, outcome) {
             eprintln!("{failure}\n{}", collect::last_lines(run));
             if let Some(folder) = &outcome.folder {
-                eprintln!("all that is left of this boot: {folder}");
+                eprintln!("files kept from this boot: {folder}");
             }
             first.get_or_insert(failure);
         }

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::host::{self, Check, Report};
 
-/// Check the host and name the mend for what it lacks
+/// Check the host and say how to fix what it lacks
 #[derive(Debug, Args)]
 pub struct Doctor {
     /// Print the report as JSON, for scripts
@@ -49,7 +49,7 @@ fn render(report: &Report, width: Option<u16>) -> String {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     }
     table.load_style(presets::NOTHING);
-    table.set_header(["", "what", "found", "at least", "which says", "for / mend"]);
+    table.set_header(["", "what", "found", "at least", "minimum from", "purpose / fix"]);
     for check in &report.checks {
         let minimum_from = check.minimum_from.as_deref().unwrap_or_default();
         table.add_row([
@@ -103,10 +103,10 @@ mod tests {
     #[test]
     fn the_table_shows_state_and_mend() {
         insta::assert_snapshot!(render(&report(), None), @r"
-               what    found    at least  which says  for / mend
-        ok     flex    2.6.4                          builds Kconfig
-        LACKS  rustc   missing  1.85.0    built in    rustup update
-        note   ccache  missing  1.85.0    built in    rustup update
+               what    found    at least  minimum from  purpose / fix
+        ok     flex    2.6.4                            builds Kconfig
+        LACKS  rustc   missing  1.85.0    built in      rustup update
+        note   ccache  missing  1.85.0    built in      rustup update
         ");
     }
 

@@ -26,17 +26,18 @@ use crate::{host, output};
 
 /// Boot with slow and broken firmware, and judge what becomes of every CPU
 ///
-/// Runs a matrix of faults against the kernel without the series (base), with it one CPU after the
-/// other (p0) and in parallel (p1). What base does wrong is shown and is no failure.
+/// Runs a matrix of faults on the kernel without the series (base), and on the kernel with it, both
+/// one CPU after the other (p0) and in parallel (p1). What base gets wrong is shown, but does not
+/// count as a failure.
 #[derive(Debug, Args)]
 pub struct Faults {
     /// Only these arms
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "base,p0,p1")]
     arms: Vec<String>,
-    /// Only the case of this name, or those whose name contains this text
+    /// Only the case of this name or, if there is none, those whose name contains this text
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// Show the cases and run none
+    /// List the cases without running any
     #[arg(long)]
     list: bool,
     /// Write the findings to this file [default: faults/results.json in the output folder]

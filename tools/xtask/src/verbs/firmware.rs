@@ -18,11 +18,11 @@ pub struct Firmware {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// One line for each profile
+    /// List the profiles, one per line
     List,
-    /// All that a profile says
+    /// Show everything that a profile defines
     Show {
-        /// Its name or its file
+        /// The name of the profile, or its file
         profile: String,
     },
 }
@@ -54,8 +54,8 @@ fn show(profile: &Profile) -> String {
     format!(
         "{name}: {description}\n\
          enable method              {method}\n\
-         the call holds its caller  {block} ms\n\
-         from there to the entry    {latency}\n\
+         the call blocks its caller {block} ms\n\
+         from then to kernel entry  {latency}\n\
          seed                       {seed}\n"
     )
 }
@@ -73,8 +73,8 @@ mod tests {
         my-own  slow
         my-own: slow
         enable method              psci
-        the call holds its caller  4.5 ms
-        from there to the entry    5 to 120 ms
+        the call blocks its caller 4.5 ms
+        from then to kernel entry  5 to 120 ms
         seed                       0
         ");
     }

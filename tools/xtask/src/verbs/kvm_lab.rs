@@ -21,17 +21,17 @@ use crate::stages::{self, Kernel, collect};
 
 /// Measure the bring-up of a KVM guest: its time, and its exits by class
 ///
-/// The guest's CPUs share the host's: with more of the former, what a waiting CPU burns is missing
-/// elsewhere. Without arm64 hardware the host is emulated, hypervisor mode included.
+/// The guest's CPUs share the host's. If the guest has more, the time that a waiting CPU burns is
+/// lost to the others. Without arm64 hardware the host is emulated, hypervisor mode included.
 #[derive(Debug, Args)]
 pub struct KvmLab {
     /// The guest's kernel: base, patched, a tree or an Image
     #[arg(long, value_name = "base|patched|PATH", default_value = "patched")]
     kernel: Kernel,
-    /// Load this module in the guest, where its kernel is an Image
+    /// The module to load in the guest, for a kernel that is an Image
     #[arg(long, value_name = "FILE")]
     module: Option<Utf8PathBuf>,
-    /// The configuration of the guest's kernel, where it is not an Image
+    /// The configuration of the guest's kernel, unless it is an Image
     #[arg(long, value_name = "NAME", default_value = "guest")]
     preset: String,
     /// CPUs of the guest
@@ -49,15 +49,15 @@ pub struct KvmLab {
     /// Further kernel parameters of the guest
     #[arg(long, value_name = "STR", allow_hyphen_values = true)]
     append: Vec<String>,
-    /// How often to measure; each time the guest starts at another point of the host's tick
+    /// How many times to measure; each time the guest starts at another point of the host's tick
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
-    /// The number of the first repetition, to repeat one of many
+    /// The number of the first repetition; use it to redo one of many
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100_000))]
     first_repetition: u32,
     #[command(flatten)]
     host: HostOptions,
-    /// Kill the guest after so many seconds
+    /// Kill the guest after this many seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Keep what successful runs leave behind
@@ -80,7 +80,7 @@ pub struct HostOptions {
     /// The configuration of the emulated host's kernel
     #[arg(long, value_name = "NAME", default_value = stage::HOST_PRESET, conflicts_with = "real")]
     pub host_preset: String,
-    /// Load this module first on the emulated host, where virtio is not built into its kernel
+    /// Load this module first on the emulated host, if virtio is not built into its kernel
     #[arg(long, value_name = "FILE", conflicts_with = "real")]
     pub host_module: Vec<Utf8PathBuf>,
     /// A folder with an arm64 QEMU for the emulated host [default: the distribution's packages]
@@ -205,7 +205,7 @@ impl KvmLab {
             eprintln!("what the tool said on the emulated host:\n{}", output.trim_end());
         }
         if let Some(folder) = &boot.folder {
-            eprintln!("all that is left of this run: {folder}");
+            eprintln!("files kept from this run: {folder}");
         }
         Err(failure.into())
     }

@@ -18,27 +18,28 @@ use crate::output;
 
 /// Show results: as a page for a browser, or as text, figures or one file
 ///
-/// The page needs nothing else, not even a network. Runs of the same number of CPUs, accelerator
-/// and clock are shown side by side, also those of several files.
+/// The page is self-contained and needs no network. Runs with the same number of CPUs, accelerator
+/// and clock are shown side by side, even if they are in different files.
 #[derive(Debug, Args)]
 pub struct Report {
     /// Results files, as `--json` of other verbs writes them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<Utf8PathBuf>,
-    /// What to write: a page, Markdown for a mail, all files as one, a line per phase or CPU, or
-    /// the picture of the timelines
+    /// What to write: a page (html), Markdown for a mail (md), all files as one (json), a line per
+    /// phase or CPU (csv), or the picture of the timelines (svg)
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Write to this file [default: report.html among the results; other formats: standard output]
+    /// Write to this file [default: report.html in the output folder for html, standard output for
+    /// the other formats]
     #[arg(long, value_name = "FILE")]
     output: Option<Utf8PathBuf>,
-    /// The files are of the same measurement at several times: show the last, and the trend
+    /// Take the files as one measurement made at several times: show the last, and the trend
     #[arg(long)]
     trend: bool,
-    /// What a line of CSV is about
+    /// What each line of CSV describes
     #[arg(long, value_enum, default_value_t)]
     lines: LineKind,
-    /// Leave out what others have published
+    /// Leave out figures published by others
     #[arg(long)]
     no_published: bool,
 }
@@ -71,7 +72,7 @@ impl Report {
         }
         no_copies(&sources)?;
         if sources.iter().all(|source| source.results.runs.is_empty()) {
-            return Err(Failure::Usage("there is no run in these files".to_owned()).into());
+            return Err(Failure::Usage("there are no runs in these files".to_owned()).into());
         }
         let published = if self.no_published { Vec::new() } else { published::all()? };
         let mode = if self.trend { Mode::Trend } else { Mode::Compare };

@@ -30,9 +30,9 @@ enum What {
 
 /// Check the series as a maintainer would
 ///
-/// Where it applies, checkpatch, changelogs, sparse, W=1, coccinelle, Rust's format, lints and
-/// documentation, and the objects of other architectures; one line each, and KTAP in the output
-/// folder.
+/// Covers where the series applies, checkpatch, changelogs, sparse, W=1, coccinelle, Rust's format,
+/// lints and documentation, and the objects of other architectures. Prints one line for each, and
+/// writes KTAP to the output folder.
 #[derive(Debug, Args)]
 struct Check {
     /// Also build and boot the kernel after each patch
@@ -48,16 +48,16 @@ struct Check {
     files: VerdictFiles,
 }
 
-/// Write the series' files anew from the commits of a work tree
+/// Rewrite the series' files from the commits of a work tree
 #[derive(Debug, Args)]
 struct Export {
     /// The git work tree with the series; it is only read
     #[arg(long, value_name = "DIR")]
     from: Utf8PathBuf,
-    /// The commit that the series begins after [default: the release's tag, or the only root]
+    /// The commit after which the series begins [default: the release's tag, or the only root]
     #[arg(long, value_name = "COMMIT")]
     base: Option<String>,
-    /// Write to this folder instead of that of the series
+    /// Write to this folder instead of the series' own
     #[arg(long, value_name = "DIR")]
     output: Option<Utf8PathBuf>,
     /// Write nothing; fail if the files differ from what would be written
@@ -65,16 +65,16 @@ struct Export {
     check: bool,
 }
 
-/// Carry the series to another base, in a work tree of its own
+/// Rebase the series onto another base, in a work tree of its own
 #[derive(Debug, Args)]
 struct Rebase {
-    /// The Linux tree (git checkout or plain) to carry it to; it is only read
+    /// The Linux tree (git checkout or plain) to rebase it onto; it is only read
     #[arg(long, value_name = "DIR")]
     onto: Utf8PathBuf,
     /// Make the work tree here instead of in the cache
     #[arg(long, value_name = "DIR")]
     work: Option<Utf8PathBuf>,
-    /// Throw away what an earlier rebase has left there
+    /// Throw away what an earlier rebase left there
     #[arg(long)]
     discard: bool,
 }
@@ -114,18 +114,18 @@ impl Export {
         if self.check {
             let differences = export::differences(&files, &dir)?;
             if differences.is_empty() {
-                println!("{dir}: the {} files are what {} makes", files.len(), self.from);
+                println!("{dir}: the {} files match the commits in {}", files.len(), self.from);
                 return Ok(());
             }
             return Err(Failure::Check(format!(
-                "{dir} is not what {} makes:\n  {}",
+                "{dir} does not match the commits in {}:\n  {}",
                 self.from,
                 differences.join("\n  ")
             ))
             .into());
         }
         for change in export::write(&files, &dir)? {
-            println!("{change}: now it is as in {}", self.from);
+            println!("{change}: now as in {}", self.from);
         }
         println!("{dir}: {} files", files.len());
         Ok(())
@@ -154,7 +154,7 @@ impl Rebase {
                 let next = series.patches.get(rebased.applied);
                 Err(Failure::Check(format!(
                     "{} does not apply to Linux {version} ({} of {} do):\n{conflict}\n\
-                     in {dir}: mend the files, `git add` them, `git am --continue`; then {export}",
+                     in {dir}: fix the files, `git add` them, `git am --continue`; then {export}",
                     next.map_or("a patch", |patch| patch.name()),
                     rebased.applied,
                     rebased.total,

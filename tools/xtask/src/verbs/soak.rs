@@ -25,21 +25,21 @@ use crate::stages::soak::{Arm, Plan, plan};
 use crate::stages::{self, Kernel, build, collect};
 use crate::tests::{Case, Ending};
 
-/// Boot many times, each time otherwise, until a boot fails
+/// Boot many times, each time differently, until a boot fails
 ///
-/// Mixes base, parallel=0 and parallel=1, numbers and layouts of CPUs, maxcpus, CPUs that go off
-/// and on, firmware with random start delays, by PSCI and by spin-table, instruction counting, one
-/// and many threads of uneven priority. Which boot comes when is
-/// decided by the seed alone. The console, the command and all else of a boot that fails is kept.
+/// Varies the arm (base, parallel=0, parallel=1), the number and layout of CPUs, maxcpus, CPUs that
+/// go off and on, firmware with random start delays (PSCI or spin-table), instruction counting, and
+/// the number and priority of QEMU's threads. The seed alone decides which boot comes when. The
+/// console, the command and the other files of a failed boot are kept.
 #[derive(Debug, Args)]
 pub struct Soak {
     /// How many boots
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     boots: u64,
-    /// What the choice of boots follows from [default: the time, and it is told]
+    /// The seed that decides the boots [default: a random one, which is printed]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// The first boot's number, to go on where an earlier run with the same seed has ended
+    /// The first boot's number, to continue where an earlier run with the same seed ended
     #[arg(long, value_name = "N", default_value_t = 0)]
     from: u64,
     /// Which kernels and modes
@@ -57,13 +57,13 @@ pub struct Soak {
     /// The configuration
     #[arg(long, value_name = "NAME", default_value = "guest")]
     preset: String,
-    /// Start no further boot after so many minutes, and end with 124
+    /// Start no more boots after this many minutes, and exit with 124
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
-    /// Go on after a failure
+    /// Continue after a failure
     #[arg(long)]
     keep_going: bool,
-    /// How many boots at a time [default: the host's cores]
+    /// How many boots at a time [default: one per core of the host]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
     /// Write the results to this file too
@@ -150,8 +150,8 @@ impl Soak {
         }
         if done < self.boots {
             return Err(Failure::TimeLimit(format!(
-                "the time limit has passed after {done} boots; go on with --seed {seed} --from {} \
-                 --boots {}",
+                "the time limit has passed after {done} boots; continue with --seed {seed} \
+                 --from {} --boots {}",
                 self.from + done,
                 self.boots - done
             ))

@@ -11,15 +11,15 @@ use crate::tests;
 
 /// Run every test
 ///
-/// Unit tests, format and lints; errors of the command line; then, with kernels that are built
-/// first, the module and real boots. Ends with a line `N passed, N failed, N skipped`.
+/// Unit tests, formatting and lints; command-line errors; then, on kernels that are built first,
+/// the module and real boots. Ends with a line `N passed, N failed, N skipped`.
 #[derive(Debug, Args)]
 pub struct Test {
-    /// Leave out all that needs a kernel
+    /// Leave out everything that needs a kernel
     #[arg(long)]
     quick: bool,
     /// Run the regression matrix instead: other configurations, debug kernels, kexec, suspend, EFI
-    /// and other machines, two hours on two cores
+    /// and other machines; takes two hours on two cores
     #[arg(long, conflicts_with = "quick")]
     long: bool,
     /// Only cases whose name contains this, and the kernels that they may need

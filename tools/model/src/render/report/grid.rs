@@ -163,7 +163,7 @@ pub fn comparison(setting: &Setting<'_>) -> Grid {
             .iter()
             .any(|arm| arm.sample(Total::Timeline.figure()).is_some_and(|sample| sample.count > 1))
         {
-            true => format!("Medians, and from the smallest to the largest. {note}"),
+            true => format!("Medians, with the range from smallest to largest. {note}"),
             false => note,
         },
         head: head("", setting),
@@ -331,7 +331,7 @@ pub fn fit_table(fits: &[(String, Fit)]) -> Option<Grid> {
     fits.first()?;
     type Part = fn(&Fit) -> Coefficient;
     let parts: [(&str, Part); 3] = [
-        ("a, does not depend on the CPUs", |fit| fit.constant),
+        ("a, independent of the CPUs", |fit| fit.constant),
         ("b, for each CPU", |fit| fit.linear),
         ("c, for each CPU and every other", |fit| fit.quadratic),
     ];
@@ -495,7 +495,7 @@ pub fn faults(source: &Source) -> Option<Grid> {
     });
     Some(Grid {
         caption: format!("Faults, {}", source.name),
-        note: "ok: the kernel did what it has to. wrong: it is known not to, for the reason given. FAILED: it should have.".into(),
+        note: "ok: the kernel did what it must. wrong: it is known not to, for the reason given. FAILED: it should have, but did not.".into(),
         head: std::iter::once("case".to_owned()).chain(arms.iter().cloned()).collect(),
         rows: rows.collect(),
     })
@@ -525,7 +525,7 @@ pub fn trend(trend: &Trend) -> Grid {
         note: String::new(),
         head: std::iter::once("started".to_owned())
             .chain(names)
-            .chain(["of, and what changed".to_owned()])
+            .chain(["kernel, and what changed".to_owned()])
             .collect(),
         rows: rows.collect(),
     }
@@ -560,7 +560,7 @@ pub fn earlier_failures(report: &Report<'_>) -> Option<Grid> {
     (!rows.is_empty()).then(|| Grid {
         caption: "Runs that failed earlier".into(),
         note: String::new(),
-        head: ["started", "arm", "failed", "the first of them"].map(str::to_owned).to_vec(),
+        head: ["started", "arm", "failed", "the first failure"].map(str::to_owned).to_vec(),
         rows,
     })
 }
@@ -684,8 +684,8 @@ mod tests {
     fn curves_are_those_of_bench() {
         for (cpus, clock, verdict) in [
             (&[4, 8, 16][..], Clock::Icount, "too few points to say how sure that is"),
-            (&[4, 8, 16, 32], Clock::Icount, "is not told apart from none"),
-            (&[4, 8, 16], Clock::Counter, "is not told apart from none"),
+            (&[4, 8, 16, 32], Clock::Icount, "cannot be told from zero"),
+            (&[4, 8, 16], Clock::Counter, "cannot be told from zero"),
         ] {
             let runs = repeats(cpus, clock);
             let sources = source(runs.clone());

@@ -216,7 +216,7 @@ fn cards(setting: &Setting<'_>, colours: &Colours) -> Vec<Card> {
 
 fn cards_note(setting: &Setting<'_>) -> String {
     let what = match setting.clock {
-        Clock::Icount => " Work in instructions, 1 ns each: not how long it takes.",
+        Clock::Icount => " Work in instructions of 1 ns each, not the time that it takes.",
         Clock::Host => " Times of an emulator: no measure of performance.",
         Clock::Counter => "",
     };
@@ -421,7 +421,7 @@ fn failures(report: &Report<'_>) -> Vec<FailureView> {
                 (format!("{}: {}", failure.kind, failure.detail), failure.console_tail.join("\n"))
             }
             None if run.ok => {
-                ("the run went as it was to, with CPUs that failed".into(), String::new())
+                ("the run went as intended, with CPUs that failed".into(), String::new())
             }
             None => ("the run failed, and its file does not say why".into(), String::new()),
         };

@@ -91,7 +91,7 @@ impl Series {
         }
         let name = choose(&names, version).ok_or_else(|| {
             Failure::Usage(format!(
-                "there is no series below {patches}: a folder like v7.3 with a series.toml"
+                "there is no series in {patches}: it would be a folder like v7.3 with a series.toml"
             ))
         })?;
         Self::load_dir(&patches.join(name))

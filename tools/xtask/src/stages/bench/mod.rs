@@ -54,7 +54,7 @@ pub fn prepare(
         let metadata = fs_err::metadata(path).map_err(|error| usage(error.to_string()))?;
         if metadata.is_file() {
             if arm.preset.is_some() {
-                return Err(usage(format!("{path} is an Image: no preset goes with it")).into());
+                return Err(usage(format!("{path} is an Image, which takes no preset")).into());
             }
             let image = path.canonicalize_utf8()?;
             let (arm, preset) = (arm.clone(), None);
@@ -62,7 +62,8 @@ pub fn prepare(
         }
     }
     if given.is_some() {
-        let text = format!("--module {}: that arm is no Image and has its own module", arm.name);
+        let text =
+            format!("--module {}: that arm is not an Image; it has its own module", arm.name);
         return Err(error::Failure::Usage(text).into());
     }
     let preset = arm.preset.as_deref().unwrap_or(preset);
@@ -336,7 +337,7 @@ pub fn resume(file: &Utf8Path) -> Result<Results> {
     let results = Results::from_json(&text)
         .map_err(|error| usage(format!("{file}: {:#}", anyhow::Error::from(error))))?;
     if results.bench.is_none() {
-        return Err(usage(format!("{file} is not of a bench")).into());
+        return Err(usage(format!("{file} holds no results of `bench`")).into());
     }
     Ok(results)
 }
@@ -351,7 +352,7 @@ pub fn machines(
         topologies.iter().find(|it| !counts.iter().any(|&cpus| u64::from(cpus) == it.cpus()))
     {
         return Err(error::Failure::Usage(format!(
-            "--topologies: {stray} makes {} CPUs, and --cpus does not ask for so many",
+            "--topologies: {stray} makes {} CPUs, a number that --cpus does not list",
             stray.cpus()
         )));
     }

@@ -72,7 +72,7 @@ impl Host {
                     .to_owned(),
             ),
             Err(io::ErrorKind::PermissionDenied) => Some(
-                "this user may not open /dev/kvm; mend: sudo usermod -aG kvm \"$USER\", then log \
+                "this user may not open /dev/kvm; run sudo usermod -aG kvm \"$USER\", then log \
                  in again"
                     .to_owned(),
             ),
@@ -139,7 +139,7 @@ mod tests {
         insta::assert_snapshot!(texts.join("\n"), @r#"
         --accel kvm: this host is x86_64, and KVM runs arm64 guests on arm64 hosts only; use --accel tcg
         --accel kvm: there is no /dev/kvm: the kernel lacks KVM or was not started at EL2 (in a virtual machine: nested virtualization is off); use --accel tcg
-        --accel kvm: this user may not open /dev/kvm; mend: sudo usermod -aG kvm "$USER", then log in again
+        --accel kvm: this user may not open /dev/kvm; run sudo usermod -aG kvm "$USER", then log in again
         --accel kvm: /dev/kvm cannot be opened: resource busy; use --accel tcg
         "#);
     }

@@ -29,7 +29,7 @@ pub fn find(context: &Context, name: &str) -> Result<Profile> {
     let all = all(context)?;
     let names: Vec<&str> = all.iter().map(|profile| profile.name.as_str()).collect();
     let text = format!(
-        "there is no firmware profile `{name}`; there are {}; or give the file of your own, as \
+        "there is no firmware profile `{name}`; there are {}; or give a file of your own, as \
          ./{name}.toml",
         names.join(", ")
     );

@@ -68,7 +68,7 @@ pub fn prepare(
     let device_tree = initrd_end.next_multiple_of(DEVICE_TREE);
     ensure!(
         device_tree + DEVICE_TREE <= base,
-        "{} MiB of memory are too few for the kernel, its initramfs and its device tree; \
+        "{} MiB of memory is too little for the kernel, its initramfs and its device tree; \
          give more with --memory",
         request.memory_mib()
     );

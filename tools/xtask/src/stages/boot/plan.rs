@@ -148,7 +148,7 @@ impl BootRequest {
             && topology.cpus() != u64::from(self.cpus)
         {
             return usage(format!(
-                "--topology {topology} makes {} CPUs, but {} are asked for; let them agree",
+                "--topology {topology} makes {} CPUs, but {} are asked for; make them agree",
                 topology.cpus(),
                 self.cpus
             ));
@@ -679,8 +679,8 @@ mod tests {
         insta::assert_snapshot!(texts.join("\n"), @r"
         0 CPUs: QEMU's virt machine with a GICv3 has 1 to 512
         513 CPUs: QEMU's virt machine with a GICv3 has 1 to 512
-        --topology sockets=1,clusters=1,cores=3,threads=1 makes 3 CPUs, but 4 are asked for; let them agree
-        --topology sockets=4294967295,clusters=4294967295,cores=4294967295,threads=1 makes 18446744073709551615 CPUs, but 4 are asked for; let them agree
+        --topology sockets=1,clusters=1,cores=3,threads=1 makes 3 CPUs, but 4 are asked for; make them agree
+        --topology sockets=4294967295,clusters=4294967295,cores=4294967295,threads=1 makes 18446744073709551615 CPUs, but 4 are asked for; make them agree
         --icount counts instructions in TCG, which KVM cannot; drop one
         a guest needs memory: give a number of MiB above 0
         ");

@@ -54,7 +54,7 @@ pub fn build(context: &Context, program: &Program<'_>) -> Result<Utf8PathBuf> {
             let errors = fs_err::read_to_string(path)?;
             Err(if errors.contains("may not be installed") {
                 Failure::Host(format!(
-                    "Rust's target for {name} is missing; mend: rustup target add {target}"
+                    "Rust's target for {name} is missing; run: rustup target add {target}"
                 ))
             } else {
                 Failure::Check(format!("{name} does not build:\n{errors}"))
@@ -62,7 +62,7 @@ pub fn build(context: &Context, program: &Program<'_>) -> Result<Utf8PathBuf> {
             .into())
         }
         End::TimedOut | End::Stopped => Err(Failure::TimeLimit(format!(
-            "{name} was not built after {} minutes",
+            "{name} was not built within {} minutes",
             BUILD_LIMIT.as_secs() / 60
         ))
         .into()),

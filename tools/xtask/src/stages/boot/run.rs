@@ -207,7 +207,7 @@ pub fn run_held(
     })?;
     let elapsed = start.elapsed();
     if let Some(error) = not_released {
-        return Err(error.context("the guest cannot be let go"));
+        return Err(error.context("cannot let the guest run"));
     }
 
     let console = read_lossy(&console_file)?;
@@ -329,7 +329,7 @@ fn dump_device_tree(context: &Context, arguments: &[String], log: &Utf8Path) -> 
 fn qemu_version(context: &Context) -> Result<String> {
     let output = Command::from(cmd!(context.sh, "{QEMU} --version")).output().map_err(|error| {
         Failure::Host(format!(
-            "{QEMU} cannot be started: {error}; mend: cargo xtask setup (package qemu-system-arm)"
+            "{QEMU} cannot be started: {error}; run: cargo xtask setup (package qemu-system-arm)"
         ))
     })?;
     let text = String::from_utf8_lossy(&output.stdout);

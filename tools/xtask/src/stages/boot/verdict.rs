@@ -159,7 +159,7 @@ fn cause(
             return Some((Kind::Qemu, format!("{status}: {}", qemu_error(evidence.qemu_log))));
         }
         End::Stopped | End::TimedOut => {
-            return Some((Kind::Qemu, "was stopped before its end".to_owned()));
+            return Some((Kind::Qemu, "was stopped before it ended".to_owned()));
         }
     }
     if let Some(garbled) = garbled {
@@ -171,7 +171,7 @@ fn cause(
         Some(first) => {
             return Some((
                 Kind::Incomplete,
-                format!("greeted by {first:?}, not version {VERSION}"),
+                format!("first report is {first:?}, not Hello of version {VERSION}"),
             ));
         }
     }
@@ -212,7 +212,7 @@ fn steps(reports: &[Report]) -> impl Iterator<Item = (usize, bool, &str)> {
 /// How far the guest got, in words.
 pub fn progress(job: &Job, reports: &[Report]) -> String {
     if reports.is_empty() {
-        return "the guest program has not said a word".to_owned();
+        return "the guest program has not reported anything".to_owned();
     }
     if reports.last() == Some(&Report::Done) {
         return "the guest has done everything, but not powered off".to_owned();
@@ -309,15 +309,15 @@ mod tests {
         1 x: panic: line 2 of the console: [    1.0] Kernel panic - not syncing: no init
         1 x: panic: line 2 of the console: [    1.0] Kernel panic - not syncing: no init; killed at the time limit of 5s
         1 x: warning: line 1 of the console: [ 1.0] WARNING: kernel/x.c:1 at y
-        124 x: hang: no end within 5s: the guest program has not said a word; the console is empty: boot again with --append earlycon=pl011,0x9000000 to see what it says before the console works
+        124 x: hang: no end within 5s: the guest program has not reported anything; the console is empty: boot again with --append earlycon=pl011,0x9000000 to see what it says before the console works
         124 x: hang: no end within 5s: the guest was at step 1 of 2 (bring CPU 1 up)
         124 x: hang: no end within 5s: the guest has done everything, but not powered off
         1 x: qemu: exit status: 1: qemu: no memory
         1 x: qemu: signal: 11 (SIGSEGV): QEMU said nothing
-        1 x: never-reported: QEMU ended; the guest program has not said a word
+        1 x: never-reported: QEMU ended; the guest program has not reported anything
         1 x: incomplete: QEMU ended; the guest was at step 0 of 2 (take CPU 1 off)
         1 x: incomplete: line 2 of the reports, `rubbish`: expected value at line 1 column 1
-        1 x: incomplete: greeted by Hello { version: 0 }, not version 1
+        1 x: incomplete: first report is Hello { version: 0 }, not Hello of version 1
         1 x: incomplete: y
         1 x: incomplete: 1 of 2 steps were reported
         1 x: step: step 0 (take CPU 1 off): why

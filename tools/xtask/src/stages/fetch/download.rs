@@ -96,7 +96,7 @@ impl Client {
             416 if start > 0 && range_total(&response) == Some(start) => return Ok(()),
             206 | 416 if start > 0 => {
                 fs_err::remove_file(wanted.file)?;
-                bail!("the server cannot go on at byte {start}; starting anew");
+                bail!("the server cannot continue at byte {start}; starting over");
             }
             status @ 400..=499 => return Err(Final(status).into()),
             status => bail!("the server says {status}"),

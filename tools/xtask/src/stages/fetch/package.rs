@@ -338,7 +338,7 @@ impl Apt {
                 let line = text
                     .lines()
                     .find(|line| line.starts_with("E:") || line.starts_with("dpkg-deb:"));
-                bail!("{program} {}: {}", arguments[0], line.unwrap_or("failed without a word"))
+                bail!("{program} {}: {}", arguments[0], line.unwrap_or("failed without a message"))
             }
             End::TimedOut => Err(Failure::TimeLimit(format!(
                 "{program} {} took longer than {} minutes",

@@ -111,7 +111,7 @@ impl Cached {
         match wrong {
             None => Ok(Some(self.source(&note))),
             Some(wrong) => {
-                eprintln!("{file} is torn or was changed: {wrong}; removing it");
+                eprintln!("{file} is incomplete or was changed: {wrong}; removing it");
                 fs_err::remove_file(&file)?;
                 Ok(None)
             }

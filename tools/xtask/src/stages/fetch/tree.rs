@@ -52,7 +52,7 @@ fn read_git(sh: &Shell, dir: &Utf8Path) -> Result<Source> {
     let changed = git(sh, dir, &["status", "--porcelain", "--untracked-files=no"])?;
     if !changed.is_empty() {
         let count = changed.lines().count();
-        eprintln!("note: {dir} has {count} changed files; its HEAD is what counts, without them");
+        eprintln!("note: {dir} has {count} changed files; only its HEAD is used, without them");
     }
     // Of the files and not of the commit: a reworded commit message is no reason to build again.
     let tree = git(sh, dir, &["rev-parse", "HEAD^{tree}"])?;

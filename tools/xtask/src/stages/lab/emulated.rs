@@ -171,7 +171,7 @@ fn not_measured(boot: &BootRequest, request: &LabRequest, outcome: &BootOutcome)
     let host = collect::run(boot, outcome);
     let failure = host.failure.unwrap_or_else(|| RunFailure {
         kind: "lab".to_owned(),
-        detail: "the emulated host has sent no results that can be read".to_owned(),
+        detail: "the emulated host has sent no readable results".to_owned(),
         console_tail: Vec::new(),
     });
     let setup = Setup {

@@ -30,7 +30,8 @@ pub fn require(pcpus: u32, trace: bool) -> Result<()> {
     if let Some(obstacle) = accel::Host::probe().kvm_obstacle() {
         let obstacle = obstacle.trim_end_matches("; use --accel tcg");
         return Err(Failure::Host(format!(
-            "skipped: needs an arm64 host with KVM: {obstacle}; without --real one is emulated"
+            "skipped: needs an arm64 host with KVM: {obstacle}; without --real, the host is \
+             emulated"
         ))
         .into());
     }
@@ -84,7 +85,7 @@ fn host_cpus(count: u32) -> Result<Vec<u32>> {
         .take(count as usize)
         .collect();
     if cpus.len() < count as usize {
-        let text = format!("--pcpus {count}, but this host lets us use {} CPUs", cpus.len());
+        let text = format!("--pcpus {count}, but we may use only {} CPUs of this host", cpus.len());
         return Err(Failure::Usage(text).into());
     }
     Ok(cpus)

@@ -147,7 +147,7 @@ impl Drop for Tracing {
 }
 
 fn lacks(what: &str, mend: &str) -> anyhow::Error {
-    Failure::Host(format!("skipped: needs {what}; mend: {mend}")).into()
+    Failure::Host(format!("skipped: needs {what}; to fix this: {mend}")).into()
 }
 
 /// The number behind `key: ` in a file of such lines; 0 if it is not there.

@@ -73,9 +73,9 @@ pub fn prepare(context: &Context, root: Option<&Utf8Path>) -> Result<Utf8PathBuf
         {
             Some(failure) => failure.clone(),
             None => Failure::Host(format!(
-                "cannot get QEMU for arm64 from the packages of {}: {error:#}; mend: give a \
-                     folder with it with --host-root DIR, such as `mmdebstrap --variant=extract \
-                     --arch=arm64 --include=qemu-system-arm,util-linux` makes",
+                "cannot get QEMU for arm64 from the packages of {}: {error:#}; give a folder that \
+                     holds it with --host-root DIR, such as one made by `mmdebstrap \
+                     --variant=extract --arch=arm64 --include=qemu-system-arm,util-linux`",
                 distribution.name
             )),
         })?;

@@ -44,7 +44,7 @@ pub fn check(desk: &Desk<'_>, tree: &Utf8Path, series: &Series) -> Result<Findin
         remarks.extend(found);
         // The script asks another one about licences, and goes on without it.
         if text.contains("No module named 'ply'") {
-            without = "; SPDX tags were not looked at: that needs python3-ply";
+            without = "; SPDX tags were not checked: that needs python3-ply";
         }
     }
     let (problems, excepted) = judge(&remarks, &series.exceptions);
@@ -98,7 +98,7 @@ fn judge(remarks: &[Remark], exceptions: &[Exception]) -> (Vec<String>, usize) {
         if !remarks.iter().any(|remark| covers(exception, remark)) {
             let of = exception.patch.as_ref().map_or(String::new(), |patch| format!(" of {patch}"));
             problems.push(format!(
-                "series.toml: the exception {}{of} is about nothing that checkpatch says",
+                "series.toml: the exception {}{of} matches nothing that checkpatch says",
                 exception.kind
             ));
         } else if exception.reason.trim().is_empty() {
@@ -138,7 +138,7 @@ total: 0 errors, 0 warnings, 1 checks, 5 lines checked
         assert_eq!(excepted, 1);
         insta::assert_snapshot!(problems.join("\n"), @r"
             0002-b.patch:9: CHECK:LONG_LINE: line length of 105 exceeds 100 columns
-            series.toml: the exception LONG_LINE of 0001 is about nothing that checkpatch says
+            series.toml: the exception LONG_LINE of 0001 matches nothing that checkpatch says
             series.toml: the exception FILE_PATH_CHANGES has no reason
         ");
     }

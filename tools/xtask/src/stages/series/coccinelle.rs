@@ -134,7 +134,7 @@ fn spatch(desk: &Desk<'_>, tree: &Utf8Path, script: &Utf8Path, files: &[&String]
     spatch.args(files).current_dir(tree);
     match desk.output(&format!("coccinelle {name}"), spatch, LIMIT) {
         Ok((Some(0), text)) => Ok(Ran::Said(Remarks::parse_plain(&text, tree.as_str()))),
-        Ok((_, text)) => Ok(Ran::Failed(text.lines().last().unwrap_or("no word").to_owned())),
+        Ok((_, text)) => Ok(Ran::Failed(text.lines().last().unwrap_or("no message").to_owned())),
         Err(error) if matches!(error.downcast_ref(), Some(Failure::TimeLimit(_))) => {
             Ok(Ran::TooSlow)
         }

@@ -122,7 +122,7 @@ pub fn check(
         let objects = objects(architecture, touched, &tree.dir, &build)?;
         let log = compile(desk, tree, architecture, &build, &objects, by)?;
         if by == By::Sparse {
-            let needs = "a sparse that scripts/checker-valid.sh of the kernel takes for this \
+            let needs = "a sparse that the kernel's scripts/checker-valid.sh accepts for this \
                          architecture, 0.6.5 or later; CHECK=PATH names one";
             if log.contains("is not available or not up to date") {
                 return Ok(Finding::Needs(needs.to_owned()));
@@ -241,7 +241,7 @@ fn compile(
     }
     for object in objects {
         if code == Some(0) && !build.join(object).is_file() {
-            bail!(Failure::Check(format!("make has made no {object}")));
+            bail!(Failure::Check(format!("make did not build {object}")));
         }
     }
     Ok(output)

@@ -75,7 +75,8 @@ pub fn generate(
     let merges = git.run(["rev-list", "--merges", &range])?;
     if let Some(merge) = merges.lines().next() {
         bail!(Failure::Usage(format!(
-            "{from} has the merge {merge} on top of its base {base}; a series has none: rebase it"
+            "{from} has the merge {merge} on top of its base {base}; a series has no \
+             merges: rebase it"
         )));
     }
     let makefile = git.run(["show", &format!("{base}:Makefile")])?;
@@ -109,8 +110,9 @@ fn find_base(git: &Git, from: &Utf8Path, asked: Option<&str>, kernel: &str) -> R
     let commit =
         |name: &str| git.run(["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")]);
     if let Some(asked) = asked {
-        return commit(asked)
-            .map_err(|_| Failure::Usage(format!("--base {asked} is no commit of {from}")).into());
+        return commit(asked).map_err(|_| {
+            Failure::Usage(format!("--base {asked} is not a commit in {from}")).into()
+        });
     }
     let contains = |commit: &str| -> Result<bool> {
         let output = git.output(["merge-base", "--is-ancestor", commit, "HEAD"])?;
@@ -130,7 +132,7 @@ fn find_base(git: &Git, from: &Utf8Path, asked: Option<&str>, kernel: &str) -> R
     match roots.lines().collect::<Vec<_>>().as_slice() {
         [root] => Ok((*root).to_owned()),
         _ => bail!(Failure::Usage(format!(
-            "cannot tell where the series in {from} begins: it has no tag {}; say it with --base \
+            "cannot tell where the series in {from} begins: it has no tag {}; say where with --base \
              COMMIT",
             tags[0]
         ))),
@@ -150,7 +152,7 @@ pub fn differences(files: &Files, dir: &Utf8Path) -> Result<Vec<String>> {
     }
     for name in patch_files(dir)? {
         if !files.contains_key(&name) {
-            differences.push(format!("{name} is too much"));
+            differences.push(format!("{name} should not be there"));
         }
     }
     Ok(differences)
@@ -208,7 +210,7 @@ mod tests {
         let files: Files = [("0001-a.patch", "a"), ("0002-new.patch", "n")]
             .map(|(name, text)| (name.to_owned(), text.to_owned()))
             .into();
-        let expected = ["0002-new.patch is missing", "0002-old.patch is too much"];
+        let expected = ["0002-new.patch is missing", "0002-old.patch should not be there"];
         assert_eq!(differences(&files, dir).unwrap(), expected);
         assert_eq!(write(&files, dir).unwrap(), expected);
         assert_eq!(differences(&files, dir).unwrap(), [""; 0]);

@@ -71,7 +71,7 @@ impl Desk<'_> {
         match end {
             End::Exited(status) => Ok((status.code(), text)),
             End::TimedOut | End::Stopped => Err(Failure::TimeLimit(format!(
-                "{name} was not done after {} s; its output is in {log}",
+                "{name} did not finish within {} s; its output is in {log}",
                 limit.as_secs()
             ))
             .into()),

@@ -84,11 +84,13 @@ fn clear(repository: &Git, dir: &Utf8Path, discard: bool) -> Result<()> {
         .filter_map(|line| line.strip_prefix("worktree "))
         .any(|known| known == canonical);
     if !is_ours {
-        bail!(Failure::Usage(format!("{dir} exists and is no work tree of an earlier rebase")));
+        bail!(Failure::Usage(format!(
+            "{dir} exists, but is not the work tree of an earlier rebase"
+        )));
     }
     if !discard {
         bail!(Failure::Usage(format!(
-            "{dir} is there from an earlier rebase; go on there, or start again with --discard"
+            "{dir} is left from an earlier rebase; continue there, or start over with --discard"
         )));
     }
     repository.run(["worktree", "remove", "--force", "--force", dir.as_str()])?;

@@ -112,8 +112,8 @@ pub fn check_series(
     let mut runner = Runner::new(context, "series-check", only)?;
     series::run_all(&mut runner, each, against);
     // The first check is always run, as the others need it.
-    let of_name = |only: &str| runner.cases.iter().any(|case| case.name.contains(only));
-    if let Some(only) = only.filter(|only| !of_name(only) && report::failed(&runner.cases) == 0) {
+    let asked_for = runner.cases.iter().any(|case| runner.asked_for(&case.name));
+    if let Some(only) = only.filter(|_| !asked_for && report::failed(&runner.cases) == 0) {
         let text = format!("--only {only}: no check has that in its name");
         return Err(Failure::Usage(text).into());
     }
@@ -157,9 +157,13 @@ impl<'a> Runner<'a> {
 
     /// As [`Self::case`], for a body that shows its progress itself.
     fn timed(&mut self, name: &str, reproduce: &str, body: impl FnOnce(&Self) -> Result<Ending>) {
-        if self.only.as_ref().is_none_or(|only| name.contains(only)) {
+        if self.asked_for(name) {
             self.always(name, reproduce, body);
         }
+    }
+
+    fn asked_for(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| name.contains(only))
     }
 
     /// As [`Self::timed`], for what others need.

@@ -3,7 +3,7 @@
 //! Stage 4: the kernel image and the Rust module.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::Kernel;
 use super::apply::hex;
 use super::configure::Configured;
+use super::fetch::sha256_of;
 use super::kbuild::{self, Kbuild};
 use crate::context::Context;
 use crate::error::Failure;
@@ -75,7 +76,49 @@ pub fn run(context: &Context, configured: &Configured, limit: Duration) -> Resul
     } else {
         None
     };
+    let (image, module) = keep(&configured.home, &image, module.as_deref())?;
     Ok(Built { configured: configured.clone(), image, module, toolchain: kbuild.versions })
+}
+
+/// How long after its last use a kernel is kept.
+const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Copies the image and the module to a folder named by what they are, where no later build changes
+/// them: whoever boots them may do so for hours. Others are removed once they have not been used for
+/// [`KEPT_FOR`].
+fn keep(
+    home: &Utf8Path,
+    image: &Utf8Path,
+    module: Option<&Utf8Path>,
+) -> Result<(Utf8PathBuf, Option<Utf8PathBuf>)> {
+    let files: Vec<&Utf8Path> = std::iter::once(image).chain(module).collect();
+    let mut hash = Sha256::new();
+    for file in &files {
+        hash.update(sha256_of(file)?);
+    }
+    let all = home.join("kept");
+    fs_err::create_dir_all(&all)?;
+    let folder = all.join(&hex(&hash.finalize())[..16]);
+    let kept = |file: &Utf8Path| folder.join(file.file_name().unwrap_or_default());
+    if !files.iter().all(|file| kept(file).is_file()) {
+        let new = tempfile::Builder::new().prefix("new-").tempdir_in(&all)?;
+        for file in &files {
+            fs_err::copy(file, new.path().join(file.file_name().unwrap_or_default()))?;
+        }
+        // Somebody may have taken a file away from it.
+        let _ = std::fs::remove_dir_all(&folder);
+        fs_err::rename(new.path(), &folder)?;
+    }
+    let now = SystemTime::now();
+    fs_err::File::open(&folder)?.set_modified(now)?;
+    for entry in all.read_dir_utf8()? {
+        let entry = entry?;
+        let unused = now.duration_since(entry.metadata()?.modified()?).unwrap_or_default();
+        if unused > KEPT_FOR {
+            fs_err::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok((kept(image), module.map(kept)))
 }
 
 /// What something was made from, in a file that is not there while it is being made.

@@ -111,24 +111,32 @@ fn what_is_up_to_date_is_not_built_again() {
     assert_eq!(runs(&lab.build("a").unwrap()), 1);
     assert_eq!(modified(), time);
 
-    // A change of the module builds the module alone.
+    // A change of the module builds the module alone, and who uses the old one keeps it.
     lab.write("repo/rust-module/cpu_bringup.rs", "two\n");
-    assert_eq!(runs(&lab.build("a").unwrap()), 1);
-    assert_eq!(fs_err::read_to_string(&module).unwrap(), "two\n");
-
-    // One that cannot be built does not take the old one from who uses it.
+    let second = lab.build("a").unwrap();
+    assert_eq!(runs(&second), 1);
+    assert_eq!(fs_err::read_to_string(second.module.as_ref().unwrap()).unwrap(), "two\n");
+    assert_eq!(fs_err::read_to_string(&module).unwrap(), "one\n");
     lab.write("repo/rust-module/cpu_bringup.rs", "error: three\n");
     lab.build("a").unwrap_err();
-    assert_eq!(fs_err::read_to_string(&module).unwrap(), "two\n");
     lab.write("repo/rust-module/cpu_bringup.rs", "two\n");
     lab.build("a").unwrap();
 
     // A lost image and another configuration are reasons to build.
-    fs_err::remove_file(&built.image).unwrap();
+    fs_err::remove_file(&second.image).unwrap();
     assert_eq!(runs(&lab.build("a").unwrap()), 1);
     lab.write("repo/kconfig-fragments/base.config", "CONFIG_RUST=y\nCONFIG_NEEDED=y\n");
-    assert_eq!(runs(&lab.build("a").unwrap()), 2);
+    let third = lab.build("a").unwrap();
+    assert_eq!(runs(&third), 2);
     assert_ne!(modified(), time);
+    assert_eq!(runs(&second), 1);
+
+    // What nobody has used for long goes.
+    let old = SystemTime::now() - 2 * KEPT_FOR;
+    let folder = second.image.parent().unwrap();
+    fs_err::File::open(folder).unwrap().set_modified(old).unwrap();
+    assert_eq!(lab.build("a").unwrap().image, third.image);
+    assert!(!folder.exists() && third.image.is_file());
 }
 
 #[test]

@@ -299,10 +299,13 @@ pub struct Breakdown {
 }
 
 impl Breakdown {
-    /// The breakdown of a timeline; `None` if no CPU of it became active.
+    /// The breakdown of a timeline; `None` if no CPU of it became active after the first kick.
     pub fn of(cpus: &[Cpu]) -> Option<Self> {
         let first = crate::timeline::first_kick(cpus)?;
         let last = cpus.iter().filter_map(|cpu| cpu.active).max()?;
+        if last < first {
+            return None;
+        }
         let span = |from: Stamp, to: Stamp| {
             let spans = cpus.iter().filter_map(|cpu| Some((cpu.stamp(from)?, cpu.stamp(to)?)));
             spans.map(|(from, to)| (from.clamp(first, last), to.clamp(first, last))).collect()
@@ -320,7 +323,7 @@ impl Breakdown {
             *share = now - covered;
             covered = now;
         }
-        ns[3] = last.checked_sub(first)?.saturating_sub(covered);
+        ns[3] = (last - first).saturating_sub(covered);
         let aps = cpus.iter().filter(|cpu| cpu.kick.is_some()).count();
         Some(Self { ns, aps: u64::try_from(aps).ok()? })
     }

@@ -152,7 +152,6 @@ pub fn compare(
         for group_a in groups_a.iter().filter(|group| group.arm == arm_a) {
             let same =
                 |group: &&Group<'_>| group.arm == arm_b && group.conditions == group_a.conditions;
-            // Of each condition both have the same: that was checked.
             let Some(group_b) = groups_b.iter().find(same) else { continue };
             let rows = Figure::all().into_iter().filter_map(|figure| {
                 Some(Row {
@@ -269,7 +268,9 @@ fn check(arms: &str, a: &[&Run], b: &[&Run]) -> Result<(), NotComparable> {
     for (field, of) in fields {
         same(field, &of)?;
     }
-    same("the machine", &machine)
+    same("the machine", &machine)?;
+    // Each value may be in both, and yet not together with the same others.
+    same("what goes together", &|run| format!("{} by {}", Conditions::of(run), run.clock.name()))
 }
 
 #[cfg(test)]
@@ -414,6 +415,15 @@ mod tests {
         let both = [runs("p1", 16, 1_000_000), runs("p1", 8, 500_000)].concat();
         let error = compare(&both, &both[..8], &[], 1).unwrap_err().to_string();
         assert_eq!(error, "p1: the machine differs: 16 CPUs, 8 CPUs in A, 16 CPUs in B");
+        // Both files have both firmwares and both machines.
+        let crossed = |slow: u32| {
+            let mut both = both.clone();
+            let of_slow = both.iter_mut().filter(|run| run.cpus == slow);
+            of_slow.for_each(|run| run.firmware = Some("slow".into()));
+            both
+        };
+        let error = compare(&crossed(16), &crossed(8), &[], 1).unwrap_err().to_string();
+        assert!(error.starts_with("p1: what goes together differs: 16 CPUs, none"), "{error}");
     }
 
     #[test]

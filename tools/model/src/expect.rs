@@ -358,7 +358,10 @@ pub fn judge(situation: &Situation<'_>, run: &Run, log: &str) -> Vec<String> {
     let booted: BTreeSet<u32> =
         BringUp::parse(log).booted.iter().map(|line| line.what.cpu).collect();
     for cpu in 1..situation.cpus {
-        let is_online = situation.fate(cpu).is_online();
+        let fate = situation.fate(cpu);
+        // Where it may have come in time or not, the timeline tells which.
+        let came = run.per_cpu.iter().any(|row| row.cpu == cpu && row.outcome == Outcome::Online);
+        let is_online = fate.is_online() || (came && fate.allows(&Outcome::Online));
         let told = failures_told(log, cpu);
         if situation.kernel == Kernel::Patched && !is_online && told > 1 {
             wrong.push(format!("the log says {told} times that CPU {cpu} has not come up"));
@@ -368,7 +371,7 @@ pub fn judge(situation: &Situation<'_>, run: &Run, log: &str) -> Vec<String> {
             (true, false, _) => wrong.push(format!("the log does not say that CPU {cpu} booted")),
             (true, _, Some(line)) => wrong.push(format!("the log complains of CPU {cpu}: {line}")),
             // The kernel keeps quiet about a CPU that it was denied.
-            (false, _, None) if !situation.fate(cpu).allows(&Outcome::KickError(EPERM)) => {
+            (false, _, None) if !fate.allows(&Outcome::KickError(EPERM)) => {
                 wrong.push(format!("the log does not say why CPU {cpu} has not come up"));
             }
             _ => {}
@@ -692,6 +695,10 @@ mod tests {
         let mut complaint = "[Firmware Bug]: CPU2: got context ID 0x0 for 2\n".to_owned();
         complaint += &log;
         assert_eq!(judge(&situation(&none, &wrong), &run, &complaint), [""; 0]);
+
+        // It may come in time or not. Here it does.
+        let doubtful = faults(&["cpu=1,kind=late,arg=8500"]);
+        assert_eq!(judge(&situation(&none, &doubtful), &run, &log), [""; 0]);
 
         let never = faults(&["cpu=3,kind=never"]);
         run.per_cpu[3].outcome = Outcome::NeverArrived;

@@ -33,6 +33,8 @@ const GRAIN: u64 = 2_000;
 pub struct Event {
     /// The thread on whose behalf.
     pub thread: u32,
+    /// Which of the host's CPUs recorded it.
+    pub cpu: u32,
     /// When, in nanoseconds of the trace's clock.
     pub time_ns: u64,
     /// What.
@@ -93,7 +95,7 @@ pub enum TraceError {
 ///
 /// An event of interest that is not as expected.
 pub fn parse_line(line: &str) -> Result<Option<Event>, TraceError> {
-    let Some((head, stamp, name, rest)) = split(line) else { return Ok(None) };
+    let Some((head, cpu, stamp, name, rest)) = split(line) else { return Ok(None) };
     let bad = || TraceError::Line(line.trim().chars().take(160).collect());
     let what = match name {
         "kvm_entry" => What::Entry,
@@ -110,24 +112,25 @@ pub fn parse_line(line: &str) -> Result<Option<Event>, TraceError> {
         _ => return Ok(None),
     };
     let thread = head.trim_end().rsplit_once('-').ok_or_else(bad)?.1.parse().map_err(|_| bad())?;
+    let cpu = cpu.parse().map_err(|_| bad())?;
     let time_ns = nanoseconds(stamp).ok_or_else(bad)?;
-    Ok(Some(Event { thread, time_ns, what }))
+    Ok(Some(Event { thread, cpu, time_ns, what }))
 }
 
-/// `COMM-PID [CPU] FLAGS STAMP: NAME: REST` as (`COMM-PID`, `STAMP`, `NAME`, `REST`).
-fn split(line: &str) -> Option<(&str, &str, &str, &str)> {
+/// `COMM-PID [CPU] FLAGS STAMP: NAME: REST` as (`COMM-PID`, `CPU`, `STAMP`, `NAME`, `REST`).
+fn split(line: &str) -> Option<(&str, &str, &str, &str, &str)> {
     if line.starts_with('#') {
         return None;
     }
     // The name of a task may hold spaces and brackets, but not ` [000] `.
-    let (head, rest) = line.match_indices(" [").find_map(|(at, _)| {
+    let (head, cpu, rest) = line.match_indices(" [").find_map(|(at, _)| {
         let (cpu, rest) = line[at + 2..].split_once("] ")?;
-        cpu.chars().all(|c| c.is_ascii_digit()).then_some((&line[..at], rest))
+        cpu.chars().all(|c| c.is_ascii_digit()).then_some((&line[..at], cpu, rest))
     })?;
     let (flags_and_stamp, rest) = rest.split_once(": ")?;
     let stamp = flags_and_stamp.split_whitespace().last()?;
     let (name, rest) = rest.split_once(": ")?;
-    Some((head, stamp, name.trim(), rest.trim()))
+    Some((head, cpu, stamp, name.trim(), rest.trim()))
 }
 
 /// `12.000345` as nanoseconds.
@@ -414,7 +417,7 @@ mod tests {
     }
 
     fn event(thread: u32, time_us: u64, what: What) -> Event {
-        Event { thread, time_ns: time_us * 1000, what }
+        Event { thread, cpu: 0, time_ns: time_us * 1000, what }
     }
 
     fn exit(class: &str) -> What {

@@ -117,15 +117,12 @@ impl Tracing {
     ///
     /// Earlier ones were: the figures would be too small.
     pub fn require_whole(&self, events: &[Event], end_ns: u64) -> Result<()> {
-        let mut dropped = 0;
-        for cpu in &self.cpus {
+        for &cpu in &self.cpus {
             let stats = fs_err::read_to_string(self.path(&format!("per_cpu/cpu{cpu}/stats")))?;
-            dropped += number(&stats, "dropped events") + number(&stats, "overrun");
-        }
-        // A buffer that is full loses all that comes later.
-        let last = events.last().map_or(0, |event| event.time_ns);
-        if dropped > 0 && last < end_ns {
-            bail!("the trace's buffers were too small: {dropped} events are lost");
+            let lost = number(&stats, "dropped events") + number(&stats, "overrun");
+            if lost > 0 && !reaches(events, cpu, end_ns) {
+                bail!("the trace's buffer of CPU {cpu} was too small: {lost} events are lost");
+            }
         }
         Ok(())
     }
@@ -146,6 +143,12 @@ impl Drop for Tracing {
     }
 }
 
+/// Whether the buffer of `cpu`, which loses all that comes once it is full, was not so before
+/// `end_ns`.
+fn reaches(events: &[Event], cpu: u32, end_ns: u64) -> bool {
+    events.iter().any(|event| event.cpu == cpu && event.time_ns >= end_ns)
+}
+
 fn lacks(what: &str, mend: &str) -> anyhow::Error {
     Failure::Host(format!("skipped: needs {what}; to fix this: {mend}")).into()
 }
@@ -159,7 +162,18 @@ fn number(text: &str, key: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use bringup_model::kvm::What;
+
     use super::*;
+
+    #[test]
+    fn each_buffer_must_reach_the_end() {
+        let event = |cpu, time_ns| Event { thread: 1, cpu, time_ns, what: What::Entry };
+        let events = [event(0, 10), event(1, 20), event(1, 90)];
+        assert!(reaches(&events, 1, 90));
+        // That another CPU recorded on says nothing of this one.
+        assert!(!reaches(&events, 0, 90) && !reaches(&events, 2, 90));
+    }
 
     #[test]
     fn lost_events_are_counted() {

@@ -247,8 +247,15 @@ fn restart(request: &mut BootRequest, parallel: bool) {
     kexec::add(request, root, Expect::Success, steps);
 }
 
-/// Both kernels must have said that they brought all CPUs up.
+/// The first kernel must have done what it was told before it started the second one, and both must
+/// have said that they brought all CPUs up.
 fn restarted(outcome: &BootOutcome) -> Judgement {
+    let Some(first) = &outcome.first else {
+        return Err("no second kernel has taken over".to_owned());
+    };
+    if let Some(step) = first.steps.iter().find(|step| !step.ok) {
+        return Err(format!("the first kernel: {}: {}", step.action, step.detail));
+    }
     let up = "Brought up 1 node, 8 CPUs";
     match outcome.console.matches(up).count() {
         2 => Ok(()),

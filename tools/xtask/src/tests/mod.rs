@@ -86,6 +86,7 @@ pub fn run(context: &Context, quick: bool, only: Option<&str>, files: &VerdictFi
         lab::run(&mut runner, kernels.patched.as_ref(), kernels.kvm_host.as_ref());
     }
     results::run_after_all(&mut runner);
+    runner.require_asked_for()?;
     runner.finish("cargo xtask test", files)
 }
 
@@ -94,10 +95,7 @@ pub fn run_long(context: &Context, only: Option<&str>, files: &VerdictFiles) -> 
     let mut runner = Runner::new(context, "test-long", only)?;
     host::ensure(context)?;
     matrix::run(&mut runner);
-    if let Some(only) = only.filter(|_| runner.cases.is_empty()) {
-        let text = format!("--only {only}: no case has that in its name");
-        return Err(Failure::Usage(text).into());
-    }
+    runner.require_asked_for()?;
     runner.finish("cargo xtask test --long", files)
 }
 
@@ -111,12 +109,7 @@ pub fn check_series(
 ) -> Result<()> {
     let mut runner = Runner::new(context, "series-check", only)?;
     series::run_all(&mut runner, each, against);
-    // The first check is always run, as the others need it.
-    let asked_for = runner.cases.iter().any(|case| runner.asked_for(&case.name));
-    if let Some(only) = only.filter(|_| !asked_for && report::failed(&runner.cases) == 0) {
-        let text = format!("--only {only}: no check has that in its name");
-        return Err(Failure::Usage(text).into());
-    }
+    runner.require_asked_for()?;
     runner.finish("cargo xtask series check", files)
 }
 
@@ -127,12 +120,25 @@ impl<'a> Runner<'a> {
         Ok(Self { context, folder, cases: Vec::new(), only: only.map(str::to_owned) })
     }
 
+    /// An error if `--only` has asked for nothing that there is. What others need is run anyway, and
+    /// may have failed.
+    fn require_asked_for(&self) -> Result<()> {
+        let asked_for = self.cases.iter().any(|case| self.asked_for(&case.name));
+        match &self.only {
+            Some(only) if !asked_for && report::failed(&self.cases) == 0 => {
+                let text = format!("--only {only}: no case has that in its name");
+                Err(Failure::Usage(text).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Writes the verdicts, says the closing line; an error if a case has failed. `suite` is the
     /// command that the cases belong to.
     fn finish(self, suite: &str, files: &VerdictFiles) -> Result<()> {
         let verdicts: Vec<Verdict> = self.cases.iter().map(Verdict::from).collect();
         files.write(&self.folder, suite, &verdicts)?;
-        println!("{}", report::closing_line(&self.cases));
+        say!("{}", report::closing_line(&self.cases));
         match report::failed(&self.cases) {
             0 => Ok(()),
             1 => Err(Failure::Check("a test failed".to_owned()).into()),
@@ -176,7 +182,7 @@ impl<'a> Runner<'a> {
             elapsed: start.elapsed(),
             reproduce: reproduce.to_owned(),
         };
-        println!("{case}");
+        say!("{case}");
         self.cases.push(case);
     }
 

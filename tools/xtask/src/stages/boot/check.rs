@@ -37,12 +37,20 @@ fn evidence(
     let parallel = run.parallel.or(request.parallel).unwrap_or(default);
     let situation = request.situation(kernel, profile, parallel);
     let mut wrong = judge(&situation, run, log);
-    // After a panic, not every CPU need have been started; nor where the boot came to nothing.
-    if !(situation.panics() || run.failure.is_some() && run.per_cpu.is_empty()) {
-        let missing = request.faults.iter().filter(|fault| !is_shown(fault, run, trace));
-        wrong.extend(missing.map(|fault| format!("--fault {fault}: the trace does not show it")));
+    // After a panic, not every CPU need have been started.
+    if !situation.panics() {
+        wrong.extend(unproven(request, run, trace));
     }
     wrong
+}
+
+/// What the trace does not show of the faults. Where the boot came to nothing, it need not.
+pub fn unproven(request: &BootRequest, run: &Run, trace: &[Record]) -> Vec<String> {
+    if run.failure.is_some() && run.per_cpu.is_empty() {
+        return Vec::new();
+    }
+    let missing = request.faults.iter().filter(|fault| !is_shown(fault, run, trace));
+    missing.map(|fault| format!("--fault {fault}: the trace does not show it")).collect()
 }
 
 /// Whether the trace shows that this fault was there, as far as it is the interposer's.

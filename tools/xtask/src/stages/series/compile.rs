@@ -11,6 +11,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::remarks::Remarks;
 use super::{Desk, Finding};
+use crate::context::Lock;
 use crate::error::Failure;
 use crate::host;
 use crate::stages::apply::Tree;
@@ -117,9 +118,15 @@ pub fn check(
     let mut remarks = Vec::new();
     let mut counts = Vec::new();
     for tree in [trees.base, trees.patched] {
-        let _lock = desk.context.lock(&format!("check-{}-{}", tree.name(), architecture.name))?;
-        let build = configure(desk, tree, architecture)?;
+        let (build, _lock) = configure(desk, tree, architecture)?;
         let objects = objects(architecture, touched, &tree.dir, &build)?;
+        let left_out = left_out(architecture, touched, &tree.dir, &objects);
+        if !left_out.is_empty() {
+            return Ok(Finding::Wrong(format!(
+                "preset {PRESET} does not compile {}",
+                left_out.join(", ")
+            )));
+        }
         let log = compile(desk, tree, architecture, &build, &objects, by)?;
         if by == By::Sparse {
             let needs = "a sparse that the kernel's scripts/checker-valid.sh accepts for this \
@@ -146,19 +153,26 @@ pub fn check(
     ))
 }
 
-/// The build folder of `tree` for `architecture`, configured and prepared.
-fn configure(desk: &Desk<'_>, tree: &Tree, architecture: &Architecture) -> Result<Utf8PathBuf> {
+/// The build folder of `tree` for `architecture`, configured and prepared, and its lock.
+fn configure(
+    desk: &Desk<'_>,
+    tree: &Tree,
+    architecture: &Architecture,
+) -> Result<(Utf8PathBuf, Lock)> {
     let name = architecture.name;
     let kbuild = Kbuild::new(desk.context)?;
     let lines = match &architecture.start {
         Start::Preset(preset) => {
-            let build = configure::run(desk.context, tree, preset)?.objects;
-            prepare(desk, &kbuild, tree, name, &build)?;
-            return Ok(build);
+            let configured = configure::run(desk.context, tree, preset)?;
+            let lock = desk.context.lock(&configured.lock_name())?;
+            let _tree = tree.hold(desk.context)?;
+            prepare(desk, &kbuild, tree, name, &configured.objects)?;
+            return Ok((configured.objects, lock));
         }
         Start::Lines(lines) => *lines,
         Start::Target(_) => &[],
     };
+    let lock = desk.context.lock(&format!("check-{}-{name}", tree.name()))?;
     let _tree = tree.hold(desk.context)?;
     let home = tree.home().join("check-other").join(name);
     let build = home.join("objects");
@@ -183,7 +197,7 @@ fn configure(desk: &Desk<'_>, tree: &Tree, architecture: &Architecture) -> Resul
         bail!(Failure::Check(format!("{name}: the configuration has lost CONFIG_{lost}")));
     }
     prepare(desk, &kbuild, tree, name, &build)?;
-    Ok(build)
+    Ok((build, lock))
 }
 
 fn prepare(
@@ -273,6 +287,23 @@ fn objects(
     Ok(objects)
 }
 
+/// What of `touched` is not among the `objects`, though it is the architecture's whose preset is to
+/// have all.
+fn left_out<'a>(
+    architecture: &Architecture,
+    touched: &'a BTreeSet<String>,
+    tree: &Utf8Path,
+    objects: &[String],
+) -> Vec<&'a str> {
+    let is_all = matches!(architecture.start, Start::Preset(_));
+    let own = touched.iter().filter(|source| is_all && concerns(source, architecture.name));
+    let missing = own.filter(|source| {
+        let object = object_of(source).filter(|_| tree.join(source).is_file());
+        object.is_some_and(|object| !objects.contains(&object))
+    });
+    missing.map(String::as_str).collect()
+}
+
 /// Whether `source` can be part of a kernel for `architecture`.
 fn concerns(source: &str, architecture: &str) -> bool {
     if let Some(rest) = source.strip_prefix("arch/") {
@@ -341,6 +372,23 @@ mod tests {
         }
         assert!(!enabled(makefile, "smp.o", "CONFIG_SMP_X=y\n"));
         assert!(!enabled(makefile, "two.o", ""));
+    }
+
+    #[test]
+    fn what_the_preset_lacks_is_told() {
+        let guard = tempfile::tempdir().unwrap();
+        let tree = Utf8Path::from_path(guard.path()).unwrap();
+        let files = ["a.c", "b.c", "c.h", "arch/x86/x.c"].map(str::to_owned);
+        for file in &files {
+            let file = tree.join(file);
+            fs_err::create_dir_all(file.parent().unwrap()).unwrap();
+            fs_err::write(file, "").unwrap();
+        }
+        let touched = files.into_iter().chain(["gone.c".to_owned()]).collect();
+        let objects = ["a.o".to_owned()];
+        let of = |index: usize| left_out(&ARCHITECTURES[index], &touched, tree, &objects);
+        assert_eq!(ARCHITECTURES[0].name, "arm64");
+        assert_eq!((of(0), of(1)), (vec!["b.c"], vec![]));
     }
 
     #[test]

@@ -18,8 +18,8 @@ const LIMIT: Duration = Duration::from_secs(30 * 60);
 /// The preset with Rust that has a build folder of its own for this.
 pub const PRESET: &str = "check-rust";
 
-/// The kernel's targets for it: a name, the words for make, and whether it has an opinion on
-/// everything, so that only what it says about touched files counts.
+/// The kernel's targets for it: a name and the words for make. Each looks at everything, so only what
+/// it says about touched files counts.
 pub const CHECKS: [(&str, &[&str]); 3] = [
     ("rustfmtcheck", &["rustfmtcheck"]),
     ("clippy", &["CLIPPY=1", "rust/"]),

@@ -62,10 +62,18 @@ pub fn fatal(function: u32, arguments: [u64; 3]) -> ! {
         at_ns,
     });
     if state::common().traces() {
-        let arguments = [INTERNAL_ERROR, 1];
-        // SAFETY: SYS_EXIT reads two words.
-        unsafe { semihosting_call(SYS_EXIT, arguments.as_ptr()) };
+        exit();
     }
+    loop {
+        registers::wait_for_interrupt();
+    }
+}
+
+/// Ends the machine with an error.
+pub fn exit() -> ! {
+    let arguments = [INTERNAL_ERROR, 1];
+    // SAFETY: SYS_EXIT reads two words.
+    unsafe { semihosting_call(SYS_EXIT, arguments.as_ptr()) };
     loop {
         registers::wait_for_interrupt();
     }

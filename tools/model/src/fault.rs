@@ -172,7 +172,9 @@ fn kind_of(name: &str, argument: Option<&str>) -> Result<Kind, String> {
         (_, value) => value.unwrap_or_default(),
     };
     let number = || {
-        value.parse::<u32>().map_err(|_| format!("`{value}` for {name} is not a number from 0 on"))
+        value
+            .parse::<u32>()
+            .map_err(|_| format!("`{value}` for {name} is not a number from 0 to {}", u32::MAX))
     };
     let milliseconds = || match number()? {
         value if value <= MOST_MS => Ok(value),
@@ -326,7 +328,7 @@ mod tests {
         `slow` is no kind of fault; there are never, late, ctx-zero, ctx-garbage, ctx-swap, on-error, on-block, no-52bit-va, no-granule, die-early, panic
         late needs arg=, milliseconds
         never takes no arg=
-        `-1` for late is not a number from 0 on
+        `-1` for late is not a number from 0 to 4294967295
         600001 ms for late is more than 600000
         `0` for on-error is not a PSCI error (-1 to -9)
         `-10` for on-error is not a PSCI error (-1 to -9)

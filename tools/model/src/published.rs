@@ -15,9 +15,6 @@ use thiserror::Error;
 pub struct Published {
     /// Who published what, where and when.
     pub source: String,
-    /// Where it can be read, if there is such a place.
-    #[serde(default)]
-    pub url: Option<String>,
     /// What a reader must know about the figures.
     #[serde(default)]
     pub remarks: Option<String>,

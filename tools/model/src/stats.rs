@@ -42,8 +42,8 @@ impl Spread {
     }
 }
 
-/// The median of figures in ascending order; see [`Spread::median`].
-fn median(sorted: &[u64]) -> Option<u64> {
+/// The median of figures in ascending order: the middle one, or the mean of the two middle ones.
+pub fn median(sorted: &[u64]) -> Option<u64> {
     let upper = *sorted.get(sorted.len() / 2)?;
     if sorted.len() % 2 == 1 {
         return Some(upper);

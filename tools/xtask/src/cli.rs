@@ -102,9 +102,17 @@ fn takes_key_value(argument: &str) -> bool {
     matches!(argument, "--append" | "--arms" | "--meta" | "--module" | "--only")
 }
 
+/// The longest time limit, in minutes: a year.
+pub const YEAR: u64 = 525_600;
+
 /// Parses the command line and runs its verb.
 pub fn run() -> Result<()> {
-    let (arguments, make_variables) = split_make_variables(std::env::args());
+    let arguments = std::env::args_os().map(|argument| {
+        let wrong = |argument| Failure::Usage(format!("the argument {argument:?} is not UTF-8"));
+        argument.into_string().map_err(wrong)
+    });
+    let arguments: Vec<String> = arguments.collect::<Result<_, Failure>>()?;
+    let (arguments, make_variables) = split_make_variables(arguments);
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         // Exits with 0 for --help and --version, with 2 for bad usage.
@@ -114,6 +122,12 @@ pub fn run() -> Result<()> {
 
     let mut context = Context::new(cli.common.cache, cli.common.output_dir)?;
     context.make_variables = make_variables;
+    if context.make_variables.iter().any(|(key, _)| key == "KDIR") {
+        eprintln!(
+            "note: KDIR is left to `make -C rust-module`; here the module is built for the kernel \
+             that is built"
+        );
+    }
     if let Some(tree) = cli.common.tree {
         let tree = tree.canonicalize_utf8().map_err(|error| {
             Failure::Usage(format!("--tree {tree}: {error}; give the folder of a Linux tree"))

@@ -2,12 +2,14 @@
 
 //! `cargo xtask VERB`: fetch, patch, build, boot and measure arm64 CPU bring-up.
 
+#[macro_use]
+mod output;
+
 mod cli;
 mod context;
 mod error;
 mod faults;
 mod host;
-mod output;
 mod process;
 mod progress;
 mod stages;
@@ -18,6 +20,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match cli::run() {
+        Ok(()) if output::has_failed() => ExitCode::FAILURE,
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -3,9 +3,11 @@
 //! Files for users: whole or not at all, so that whoever reads one while it is written anew sees
 //! the old one.
 
+use std::fmt;
 use std::fs::Permissions;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result};
 use bringup_model::verdict::{self, Verdict};
@@ -40,19 +42,46 @@ impl VerdictFiles {
     }
 }
 
-/// Writes `text` to the standard output. A reader that has seen enough, as `head`, is no error.
-pub fn print(text: &str) -> Result<()> {
+/// Whether something could not be written to the standard output.
+static FAILED: AtomicBool = AtomicBool::new(false);
+
+/// Whether something could not be written to the standard output, which has been said.
+pub fn has_failed() -> bool {
+    FAILED.load(Ordering::Relaxed)
+}
+
+/// Writes `text` to the standard output. A reader that has seen enough, as `head`, is no error; any
+/// other is told once, and does not keep the verb from its work.
+pub fn print(text: fmt::Arguments<'_>) {
     let mut output = std::io::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write to the standard output")
+    match output.write_fmt(text).and_then(|()| output.flush()) {
+        Err(error)
+            if error.kind() != ErrorKind::BrokenPipe && !FAILED.swap(true, Ordering::Relaxed) =>
+        {
+            eprintln!("error: cannot write to the standard output: {error}");
         }
-        _ => Ok(()),
+        _ => {}
     }
 }
 
-/// Writes `file`, whose folder is made if it is not there.
+/// As `print!`, by [`print()`].
+macro_rules! put {
+    ($($words:tt)+) => { $crate::output::print(format_args!($($words)+)) };
+}
+
+/// As `println!`, by [`print()`].
+macro_rules! say {
+    ($($words:tt)+) => {
+        $crate::output::print(format_args!("{}\n", format_args!($($words)+)))
+    };
+}
+
+/// Writes `file`, whose folder is made if it is not there. What is no file, as `/dev/null` or a pipe,
+/// is written to and not replaced.
 pub fn write(file: &Utf8Path, text: &str) -> Result<()> {
+    if fs_err::metadata(file).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return Ok(fs_err::write(file, text)?);
+    }
     let folder = match file.parent() {
         Some(folder) if folder != "" => folder,
         _ => Utf8Path::new("."),
@@ -82,6 +111,8 @@ mod tests {
         write(&file, "short").unwrap();
         assert_eq!(fs_err::read_to_string(&file).unwrap(), "short");
         assert_eq!(fs_err::read_dir(dir.join("new")).unwrap().count(), 1);
+        write(Utf8Path::new("/dev/null"), "text").unwrap();
+        assert!(!Utf8Path::new("/dev/null").is_file());
         // A folder in its place is an error, and nothing is left behind.
         assert!(write(&dir.join("new"), "text").is_err());
         assert_eq!(fs_err::read_dir(dir).unwrap().count(), 1);

@@ -43,18 +43,15 @@ pub enum Verdict {
 /// Makes Ctrl-C, SIGTERM and SIGHUP kill our children before they end us. To be called once.
 pub fn install_signal_handler() -> Result<()> {
     ctrlc::set_handler(|| {
-        kill_all();
+        // A poisoned lock still holds the list of groups, which is all that is needed here. It is
+        // held to the end, so that no thread starts another child.
+        let groups = GROUPS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        for &group in groups.iter() {
+            kill_group(group);
+        }
         std::process::exit(130);
     })
     .context("cannot install the handler for Ctrl-C")
-}
-
-fn kill_all() {
-    // A poisoned lock still holds the list of groups, which is all that is needed here.
-    let groups = GROUPS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    for &group in groups.iter() {
-        kill_group(group);
-    }
 }
 
 fn kill_group(group: i32) {

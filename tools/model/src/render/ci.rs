@@ -151,6 +151,11 @@ impl Description {
             if board.lava.is_none() && board.tux.is_none() {
                 return wrong(format!("board {:?} needs `lava` or `tux`", board.name));
             }
+            // One is hardware and the other emulated: logs of the same name would be mixed up.
+            if board.lava.is_some() && board.tux.is_some() {
+                let text = "has both `lava` and `tux`, which are two boards";
+                return wrong(format!("board {:?} {text}", board.name));
+            }
             if board.lava.as_ref().is_some_and(|lava| lava.prompts.is_empty()) {
                 return wrong(format!("board {:?}: LAVA needs a prompt to wait for", board.name));
             }
@@ -433,6 +438,8 @@ mod tests {
         assert!(error("name = \"base\"", "name = \"a/b\"").contains("letters, digits"));
         assert!(error("tux = {", "tox = {").contains("tox"));
         assert!(error("tux = { device = \"qemu-arm64\" }", "").contains("needs `lava` or `tux`"));
+        let both = error("lava = {", "tux = { device = \"x\" }\nlava = {");
+        assert!(both.contains("has both `lava` and `tux`"), "{both}");
         assert!(error("[\"/ #\", \"root@\"]", "[]").contains("prompt"));
         assert!(
             Description::parse("[project]\nname = \"x\"\nminutes = 1\narm = []\nboard = []\n")

@@ -2,7 +2,7 @@
 
 //! Runs side by side: one column per run, one row per figure, so that arms compare along a line.
 
-use comfy_table::{CellAlignment, Table, TableStyle, presets};
+use comfy_table::{CellAlignment, Table, presets};
 
 use super::duration::{duration, spread};
 use crate::results::Run;
@@ -14,31 +14,25 @@ const NONE: &str = "-";
 /// The runs as a table for a terminal or a log, with what must be known to read it below. Its width
 /// depends on the runs alone, not on the terminal.
 pub fn table(runs: &[Run]) -> String {
-    with_notes(&build(runs, presets::UTF8_FULL_CONDENSED), runs, "")
-}
-
-/// The same table as Markdown.
-pub fn markdown_table(runs: &[Run]) -> String {
-    with_notes(&build(runs, presets::ASCII_MARKDOWN), runs, "\n")
+    with_notes(&build(runs), runs)
 }
 
 /// The table, then what is to be said about its figures, one line each.
-fn with_notes(table: &Table, runs: &[Run], separator: &str) -> String {
+fn with_notes(table: &Table, runs: &[Run]) -> String {
     let mut clocks: Vec<_> = runs.iter().map(|run| run.clock).collect();
     clocks.sort_unstable();
     clocks.dedup();
     let mut text = format!("{}\n", table.trim_fmt());
     for caution in clocks.iter().filter_map(|clock| clock.caution()) {
-        text.push_str(separator);
         text.push_str(caution);
         text.push('\n');
     }
     text
 }
 
-fn build(runs: &[Run], style: TableStyle) -> Table {
+fn build(runs: &[Run]) -> Table {
     let mut table = Table::new();
-    table.load_style(style);
+    table.load_style(presets::UTF8_FULL_CONDENSED);
     let header = std::iter::once(String::new()).chain(runs.iter().map(|run| cell(&run.arm)));
     table.set_header(header);
     let mut row = |name: &str, figure: &dyn Fn(&Run) -> String| {
@@ -135,11 +129,6 @@ mod tests {
     #[test]
     fn shows_runs_side_by_side() {
         samples::assert_snapshot("table", &table(&runs()));
-    }
-
-    #[test]
-    fn shows_the_same_as_markdown() {
-        samples::assert_snapshot("markdown_table", &markdown_table(&runs()));
     }
 
     #[test]

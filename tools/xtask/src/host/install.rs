@@ -158,7 +158,7 @@ pub(super) fn run(host: &Host<'_>, context: &Context, dry_run: bool) -> Result<(
     let findings = host.findings();
     let Some(failure) = lacks(&findings) else {
         if dry_run {
-            println!("nothing is missing");
+            say!("nothing is missing");
         }
         return Ok(());
     };
@@ -167,12 +167,11 @@ pub(super) fn run(host: &Host<'_>, context: &Context, dry_run: bool) -> Result<(
     let privilege = Privilege::of(host.system, is_root, std::io::stdin().is_terminal());
     let mut known = known_llvm_packages(host);
     let mut plan = plan_with(host, &findings, &known);
-    let fresh_lists =
-        if known.is_empty() && host.distribution.uses_apt() { "not yet read" } else { "" };
+    let must_update = known.is_empty() && host.distribution.uses_apt();
     if dry_run {
-        print!("{}", plan.describe(host));
-        if !plan.packages.is_empty() && !fresh_lists.is_empty() {
-            println!("(after `apt-get update`, other releases of LLVM may be available)");
+        put!("{}", plan.describe(host));
+        if !plan.packages.is_empty() && must_update {
+            say!("(after `apt-get update`, other releases of LLVM may be available)");
         }
         return Ok(());
     }
@@ -183,7 +182,7 @@ pub(super) fn run(host: &Host<'_>, context: &Context, dry_run: bool) -> Result<(
     if !plan.packages.is_empty() {
         let update = UPDATE.map(str::to_owned);
         if privilege == Privilege::None {
-            print!("{}", plan.describe(host));
+            put!("{}", plan.describe(host));
             return Err(Failure::Host(format!(
                 "packages are missing, and installing them takes root or a usable sudo; \
                  as root run:\n  {} && {}",
@@ -193,13 +192,13 @@ pub(super) fn run(host: &Host<'_>, context: &Context, dry_run: bool) -> Result<(
             .into());
         }
         let mut updated = false;
-        if !fresh_lists.is_empty() || !all_known(host, &plan) {
+        if must_update || !all_known(host, &plan) {
             execute(&privilege.words(&update))?;
             updated = true;
             known = known_llvm_packages(host);
             plan = plan_with(host, &findings, &known);
         }
-        print!("{}", plan.describe(host));
+        put!("{}", plan.describe(host));
         let install = privilege.words(&plan.install_command());
         if let Err(error) = execute(&install) {
             // Old lists name packages that the mirror has replaced since.
@@ -211,7 +210,7 @@ pub(super) fn run(host: &Host<'_>, context: &Context, dry_run: bool) -> Result<(
             execute(&install)?;
         }
     } else {
-        print!("{}", plan.describe(host));
+        put!("{}", plan.describe(host));
     }
 
     let rustup = |verb: [&str; 2], list: &[(String, String)]| {
@@ -231,7 +230,7 @@ pub(super) fn run(host: &Host<'_>, context: &Context, dry_run: bool) -> Result<(
     // The proof: everything is looked at again.
     match lacks(&Host::new(host.system, context).findings()) {
         None => {
-            println!("nothing is missing now");
+            say!("nothing is missing now");
             Ok(())
         }
         Some(failure) => Err(failure.into()),
@@ -355,7 +354,7 @@ mod tests {
             names(&debian.packages).join(" "),
             "make flex bison bc cpio kmod rsync libelf-dev libssl-dev tar xz-utils perl git gcc \
              libc6-dev binutils clang-19 lld-19 llvm-19 libclang-19-dev qemu-system-arm \
-             qemu-system-data ipxe-qemu spin util-linux"
+             qemu-system-data spin util-linux"
         );
         assert!(debian.bindgen.is_some());
         // No rustup there: what belongs to Rust is left to the user.

@@ -215,8 +215,7 @@ impl<'a> Host<'a> {
     fn qemu_file(&self, name: &str) -> Found {
         // QEMU itself tells in which folders it looks.
         let told = self.system.output("qemu-system-aarch64", &["-L", "help"]).unwrap_or_default();
-        let usual = ["/usr/share/qemu", "/usr/lib/ipxe/qemu"];
-        let folders = told.lines().chain(usual).map(|dir| Utf8Path::new(dir.trim()));
+        let folders = told.lines().chain(["/usr/share/qemu"]).map(|dir| Utf8Path::new(dir.trim()));
         match folders.map(|dir| dir.join(name)).any(|file| self.system.exists(&file)) {
             true => Found::Present,
             false => Found::Missing,
@@ -386,7 +385,6 @@ mod tests {
             .file("/usr/include/gelf.h", "")
             .file("/usr/include/openssl/ssl.h", "")
             .file("/usr/share/qemu/keymaps/en-us", "")
-            .file("/usr/share/qemu/efi-virtio.rom", "")
             .file("/usr/lib/llvm-19/lib/libclang-19.so", "")
             .file(&format!("{sysroot}/lib/rustlib/src/rust/library/core/src/lib.rs"), "")
             .file(&format!("{sysroot}/lib/rustlib/aarch64-unknown-linux-musl/lib/a"), "")
@@ -419,7 +417,6 @@ mod tests {
             "rustfmt",
             "clippy-driver",
             "ccache",
-            "dtc",
             "rustup",
         ] {
             machine = machine.command(&format!("{tool} --version"), "tool (GNU tool) 12.3");

@@ -106,7 +106,7 @@ const fn rust(name: &'static str, need: &'static str, probe: Probe, supply: Supp
 
 /// Everything that the host needs, in the order in which it is shown. Python is not here: the
 /// kernel's build runs it only for configurations that are not ours.
-pub static REQUIREMENTS: [Requirement; 36] = [
+pub static REQUIREMENTS: [Requirement; 34] = [
     Requirement {
         minimum: Minimum::Ours("4.0", "what the kernel documents"),
         ..program("make", "builds the kernel", &["make"])
@@ -157,10 +157,6 @@ pub static REQUIREMENTS: [Requirement; 36] = [
     Requirement {
         probe: Probe::QemuFile("keymaps"),
         ..program("qemu data", "QEMU looks for it at start", &["qemu-system-data"])
-    },
-    Requirement {
-        probe: Probe::QemuFile("efi-virtio.rom"),
-        ..program("ipxe for qemu", "QEMU's network card loads it at start", &["ipxe-qemu"])
     },
     Requirement {
         probe: Probe::Program("spin", &["-V"]),
@@ -225,10 +221,6 @@ pub static REQUIREMENTS: [Requirement; 36] = [
     },
     optional(program("chromium", "`test` checks reports in it", &["chromium"])),
     optional(program("ccache", "makes repeated builds quicker", &["ccache"])),
-    optional(Requirement {
-        probe: Probe::Program("dtc", &["--version"]),
-        ..program("dtc", "shows device trees", &["device-tree-compiler"])
-    }),
     optional(Requirement {
         probe: Probe::Program("rustup", &["--version"]),
         ..rust("rustup", "installs Rust's components and targets", Probe::RustSource, Supply::Rust)

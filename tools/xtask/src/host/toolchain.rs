@@ -32,8 +32,13 @@ pub fn toolchain(context: &Context) -> Result<Toolchain> {
 const TOOLS: [&str; 10] =
     ["make", "clang", "lld", "llvm", "libclang", "rustc", "cargo", "rust-src", "bindgen", "qemu"];
 
+/// What builds cannot do without besides.
+const ALSO: [&str; 8] = ["flex", "bison", "bc", "cpio", "libelf", "openssl", "perl", "gcc"];
+
 fn of(host: &Host<'_>) -> Result<Toolchain, Failure> {
-    let entries = REQUIREMENTS.iter().filter(|entry| TOOLS.contains(&entry.name));
+    let of =
+        |names: &'static [&str]| REQUIREMENTS.iter().filter(|entry| names.contains(&entry.name));
+    let entries = of(&TOOLS).chain(of(&ALSO));
     let findings: Vec<Finding> = entries.map(|entry| host.check(entry)).collect();
     if let Some(failure) = lacks(&findings) {
         return Err(Failure::Host(format!("{failure}\nall at once: cargo xtask setup")));
@@ -41,6 +46,7 @@ fn of(host: &Host<'_>) -> Result<Toolchain, Failure> {
 
     let versions = findings
         .iter()
+        .filter(|finding| TOOLS.contains(&finding.check.name))
         .filter(|finding| !matches!(finding.requirement.probe, Probe::Libclang | Probe::RustSource))
         .filter(|finding| !matches!(finding.check.name, "llvm" | "cargo"))
         .filter_map(|finding| {

@@ -5,6 +5,7 @@
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::boot;
 use super::build::{self, Built};
 use super::{Kernel, prepare};
 use crate::context::Context;
@@ -33,10 +34,8 @@ pub fn bootable(
             Failure::Usage(format!("--kernel: {error}; give a Linux tree or an arm64 Image"))
         })?;
         if metadata.is_file() {
-            if let Some(module) = module {
-                fs_err::metadata(module)
-                    .map_err(|error| Failure::Usage(format!("--module: {error}")))?;
-            }
+            boot::check_image(path)?;
+            module.map(check_module).transpose()?;
             let (image, module) = (path.canonicalize_utf8()?, module.map(Utf8Path::to_owned));
             return Ok(Bootable { image, module, built: None });
         }
@@ -48,4 +47,14 @@ pub fn bootable(
     let built = prepare(context, kernel, preset, build::LIMIT)?;
     let (image, module) = (built.image.clone(), built.module.clone());
     Ok(Bootable { image, module, built: Some(built) })
+}
+
+/// An error if `module` is no file.
+pub fn check_module(module: &Utf8Path) -> Result<()> {
+    let usage = |what: String| Failure::Usage(format!("--module: {what}; give a module's .ko"));
+    let metadata = fs_err::metadata(module).map_err(|error| usage(error.to_string()))?;
+    if !metadata.is_file() {
+        return Err(usage(format!("{module} is no file")).into());
+    }
+    Ok(())
 }

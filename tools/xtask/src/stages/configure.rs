@@ -68,6 +68,12 @@ pub fn list(context: &Context) -> Result<String> {
     Ok(load_presets(context)?.list())
 }
 
+/// An error if there is no such preset.
+pub fn require(context: &Context, preset: &str) -> Result<()> {
+    load_presets(context)?.get(preset)?;
+    Ok(())
+}
+
 /// Configures `tree` by `preset`. A requested line that the result lacks is an error.
 pub fn run(context: &Context, tree: &Tree, preset: &str) -> Result<Configured> {
     let presets = load_presets(context)?;

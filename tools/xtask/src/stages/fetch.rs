@@ -9,7 +9,7 @@ mod tree;
 mod upstream;
 
 pub use tarball::sha256_of;
-pub use tree::kernel_version;
+pub use tree::{kernel_version, no_git};
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,8 @@ pub struct Source {
     pub origin: Origin,
     /// `make kernelversion`, e.g. `7.3.4`.
     pub version: String,
-    /// SHA-256 of the tarball, or of the tree's content for a user's tree. Keys the later stages.
+    /// SHA-256 of the tarball; for a user's tree, of its commit or of the paths, sizes and times of
+    /// its files. Keys the later stages.
     pub sha256: String,
 }
 

@@ -90,6 +90,8 @@ pub fn prepare(
     preset: &str,
     limit: Duration,
 ) -> Result<build::Built> {
+    // Before an hour of work, not after it.
+    configure::require(context, preset)?;
     let source = apply::source(context, kernel)?;
     let tree = apply::run(context, &source, kernel)?;
     let configured = configure::run(context, &tree, preset)?;

@@ -2,7 +2,9 @@
 
 //! Our own command line, from outside: every kind of error has its exit code.
 
-use std::process::Command;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 use camino::Utf8Path;
@@ -25,13 +27,19 @@ const USAGE: &[(&[&str], &str)] = &[
     (&["boot", "--kernel", "patched", "--cpus", "513"], "513 is not in 1..=512"),
     (&["boot", "--kernel", "patched", "--cpus", "4", "--topology", "cores=3"], "makes 3 CPUs"),
     (&["boot", "--kernel", "patched", "--cpus", "4", "--topology", "dies=4"], "`dies` is none of"),
-    (&["boot", "--kernel", "patched", "--cpus", "4", "--window", "0"], "nor a number above 0"),
+    (
+        &["boot", "--kernel", "patched", "--cpus", "4", "--window", "0"],
+        "nor a number from 1 to 4294967295",
+    ),
     (&["boot", "--kernel", "patched", "--cpus", "4", "--parallel", "2"], "possible values: 0, 1"),
     (
         &["boot", "--kernel", "patched", "--cpus", "4", "--icount", "--accel", "kvm"],
         "which KVM cannot",
     ),
     (&["boot", "--kernel", "/nonexistent", "--cpus", "1"], "give a Linux tree or an arm64 Image"),
+    (&["boot", "--kernel", "./Cargo.toml", "--cpus", "1"], "is not an arm64 kernel image"),
+    (&["build", "--preset", "nonsense"], "there is no preset `nonsense`"),
+    (&["build", "--time-limit", "18446744073709551615"], "is not in 1..=525600"),
     (&["collect"], "--timeline"),
     (&["collect", "--dmesg", "/nonexistent"], "--dmesg: "),
     (&["collect", "--dmesg", "Cargo.toml", "--meta", "arm"], "KEY=VAL"),
@@ -39,6 +47,7 @@ const USAGE: &[(&[&str], &str)] = &[
     (&["report", "Cargo.toml"], "results: not JSON"),
     (&["ci", "render", "Cargo.toml"], "Cargo.toml: TOML parse error"),
     (&["kvm-lab", "--vcpus", "0"], "0 is not in 1..=512"),
+    (&["kvm-lab", "--vcpus", "2", "--kernel", "./Cargo.toml"], "is not an arm64 kernel image"),
     (&["kvm-lab", "--real", "--host-root", "/"], "cannot be used with"),
     (&["series"], "Usage"),
     (&["series", "export", "--from", "/nonexistent"], "give a git work tree"),
@@ -79,6 +88,10 @@ const USAGE: &[(&[&str], &str)] = &[
         "cannot be used with",
     ),
     (
+        &["bench", "--arms", "p0", "--cpus", "4", "--runs", "1", "--host-root", "/"],
+        "--host-root needs --kvm-lab",
+    ),
+    (
         &["bench", "--arms", "p0", "--cpus", "4", "--runs", "1", "--firmware", "nonsense"],
         "there is no firmware profile",
     ),
@@ -94,6 +107,32 @@ pub fn run(runner: &mut Runner<'_>) {
         };
         command(runner, &name, arguments, (2, &[word]));
     }
+
+    runner.case("an argument that is not UTF-8 exits with 2", "", |runner| {
+        let mut command = ours(runner, &["report"])?;
+        command.arg(OsStr::from_bytes(b"\xff"));
+        let (code, text) = runner.output("not-utf-8", command)?;
+        Ok(Ending::of(exit(code, &text, 2, &["is not UTF-8"])))
+    });
+    let list = ["firmware", "list"];
+    let name = "a standard output that is full exits with 1";
+    runner.case(name, &format!("{} > /dev/full", shown(&list)), |runner| {
+        let output = fs_err::OpenOptions::new().write(true).open("/dev/full")?;
+        let ended = ours(runner, &list)?.stdout(output.into_file()).output()?;
+        let text = String::from_utf8_lossy(&ended.stderr);
+        Ok(Ending::of(exit(
+            ended.status.code(),
+            &text,
+            1,
+            &["cannot write to the standard output"],
+        )))
+    });
+    let name = "a standard output that nobody reads is no error";
+    runner.case(name, &format!("{} | true", shown(&list)), |runner| {
+        let mut child = ours(runner, &list)?.stdout(Stdio::piped()).spawn()?;
+        drop(child.stdout.take());
+        Ok(Ending::of(exit(child.wait()?.code(), "", 0, &[])))
+    });
 
     let forced = ["boot", "--kernel", "patched", "--cpus", "1", "--accel", "kvm"];
     let name = "forced KVM where there is none exits with 3";
@@ -175,6 +214,8 @@ pub fn run_with_kernel(runner: &mut Runner<'_>, built: Option<&Built>) {
         let kernel = ["boot", "--kernel", built.image.as_str(), "--cpus", "2", "--accel", "tcg"];
         kernel.iter().chain(further).map(|&word| word.to_owned()).collect::<Vec<_>>()
     };
+    // One of an earlier run would do as well.
+    let _ = std::fs::remove_file(&json);
     let written = fs_err::write(&steps, r#"[{"do": "sleep", "milliseconds": 600000}]"#);
     let cases: [(&str, Vec<String>, i32, &[&str]); 6] = [
         (

@@ -26,7 +26,7 @@ impl Apply {
         let source = apply::source(context, &self.kernel)?;
         let by_hand = if self.discard { ByHand::Discard } else { ByHand::Refuse };
         let tree = apply::run_over(context, &source, &self.kernel, by_hand)?;
-        println!("{}: Linux {} with {} patches", tree.dir, tree.source.version, tree.patches.len());
+        say!("{}: Linux {} with {} patches", tree.dir, tree.source.version, tree.patches.len());
         Ok(())
     }
 }

@@ -46,10 +46,10 @@ pub struct Bench {
     #[arg(long, value_name = "LIST", value_delimiter = ';')]
     topologies: Vec<Topology>,
     /// Repeats of each arm
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     runs: u32,
     /// Warm-up repeats before those, which are not kept [default: 1; with --icount: 0]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=100_000))]
     warmups: Option<u32>,
     /// Seed for everything random; under icount, repeat R runs QEMU with seed S + R
     #[arg(long, value_name = "S", default_value_t = 1)]
@@ -134,6 +134,10 @@ impl Bench {
             // Before a kernel is built for it.
             lab::require(self.pcpus, self.host.traced())?;
         }
+        let file = self.resume.clone().or(self.json.clone());
+        let file = file.unwrap_or_else(|| bench::default_file(context));
+        // Before it is read: another bench may be adding to it.
+        let _lock = context.lock(&bench::lock_name(&file)?)?;
         let before = self.resume.as_deref().map(bench::resume).transpose()?;
         // An emulated host counts instructions.
         let icount = self.icount || (self.kvm_lab && !self.host.real);
@@ -158,9 +162,6 @@ impl Bench {
             firmware: template.firmware.as_ref().map(|profile| profile.name.clone()),
         };
 
-        let file = self.resume.clone().or(self.json.clone());
-        let file = file.unwrap_or_else(|| bench::default_file(context));
-        let _lock = context.lock(&bench::lock_name(&file)?)?;
         let mut results = match before {
             None => Results::new(manifest(context, newest(&arms), &[]), Vec::new()),
             Some(before) => before,
@@ -175,7 +176,7 @@ impl Bench {
 
         let due = plan.missing(&results.runs).into_iter().map(|slot| {
             let (machine, topology) = &machines[slot.machine];
-            let seed = self.seed + u64::from(slot.repeat.unwrap_or(0));
+            let seed = self.seed.wrapping_add(u64::from(slot.repeat.unwrap_or(0)));
             let request = arms[slot.arm].request(&template, machine, *topology, seed);
             let lab = lab.as_ref().map(|host| {
                 let repetition = slot.repeat.unwrap_or(0);
@@ -198,8 +199,8 @@ impl Bench {
         results.runs.sort_by_key(|run| (run.repeat, run.cpus, place(&run.arm)));
         output::write(&file, &results.to_json()?)?;
 
-        print!("{}", render::bench::bench(&results.runs, self.seed));
-        println!("results: {file}");
+        put!("{}", render::bench::bench(&results.runs, self.seed));
+        say!("results: {file}");
         self.conclude(&results)
     }
 
@@ -282,7 +283,7 @@ impl Bench {
         if let Some(file) = &self.junit {
             output::write(file, &verdict::junit("cargo xtask bench", &verdicts)?)?;
         }
-        println!("{}", verdict::closing_line(&verdicts));
+        say!("{}", verdict::closing_line(&verdicts));
         let failed: Vec<String> = verdicts
             .iter()
             .filter(|verdict| verdict.status == Status::Failed)

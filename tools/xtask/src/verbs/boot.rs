@@ -12,6 +12,7 @@ use camino::Utf8PathBuf;
 use clap::Args;
 use guest_protocol::Step;
 
+use crate::cli::YEAR;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output;
@@ -65,14 +66,14 @@ pub struct Boot {
     #[arg(long, value_name = "STR", allow_hyphen_values = true)]
     append: Vec<String>,
     /// Guest memory in MiB [default: 512, plus 4 per CPU]
-    #[arg(long, value_name = "MIB")]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
     memory: Option<u64>,
     /// Steps that the guest takes before its files are read: a JSON list, see tools/guest-protocol
     #[arg(long, value_name = "FILE")]
     steps: Option<Utf8PathBuf>,
     /// Kill the guest after this many seconds [default: 60, plus 2 or more per CPU, and more for slow
     /// firmware and faults]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=60 * YEAR))]
     limit: Option<u64>,
     /// Write the results to this file
     #[arg(long, value_name = "FILE")]
@@ -110,14 +111,14 @@ impl Boot {
         (request.image, request.module) = (kernel.image, kernel.module);
         let outcome = boot::run(context, &request)?;
         let run = collect::run(&request, &outcome);
-        print!("{}", table(std::slice::from_ref(&run)));
-        if let Some(folder) = &outcome.folder {
-            eprintln!("console, command and other files of this run: {folder}");
-        }
         if let Some(file) = &self.json {
             let outcomes = std::slice::from_ref(&outcome);
             let manifest = manifest(context, kernel.built.as_ref(), outcomes);
             output::write(file, &Results::new(manifest, vec![run.clone()]).to_json()?)?;
+        }
+        put!("{}", table(std::slice::from_ref(&run)));
+        if let Some(folder) = &outcome.folder {
+            eprintln!("console, command and other files of this run: {folder}");
         }
         if self.check {
             let wrong = check::run(&request, self.kernel.expected(), &run, &outcome);
@@ -127,7 +128,7 @@ impl Boot {
             eprint!("{}", collect::last_lines(&run));
             return Err(failure.into());
         }
-        println!(
+        say!(
             "{}: ok: {} steps, CPUs online {}, {:.1} s",
             request.label,
             outcome.steps.len(),
@@ -200,7 +201,7 @@ impl Boot {
 /// Success if nothing is wrong.
 fn conclude(request: &BootRequest, wrong: Vec<String>) -> Result<()> {
     if wrong.is_empty() {
-        println!("{}: ok: every CPU came out as expected", request.label);
+        say!("{}: ok: every CPU came out as expected", request.label);
         return Ok(());
     }
     let text = format!("{}: not as expected:\n  {}", request.label, wrong.join("\n  "));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 
+use crate::cli::YEAR;
 use crate::context::Context;
 use crate::stages::{self, Kernel, build, configure};
 
@@ -23,7 +24,7 @@ pub struct Build {
     #[arg(long)]
     list_presets: bool,
     /// Give up after this time
-    #[arg(long, default_value_t = build::LIMIT.as_secs() / 60, value_name = "MINUTES")]
+    #[arg(long, default_value_t = build::LIMIT.as_secs() / 60, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     time_limit: u64,
 }
 
@@ -31,17 +32,17 @@ impl Build {
     /// Runs the verb.
     pub fn run(self, context: &Context) -> Result<()> {
         if self.list_presets {
-            print!("{}", configure::list(context)?);
+            put!("{}", configure::list(context)?);
             return Ok(());
         }
         let limit = Duration::from_secs(self.time_limit * 60);
         let built = stages::prepare(context, &self.kernel, &self.preset, limit)?;
-        println!("image:  {}", built.image);
+        say!("image:  {}", built.image);
         match &built.module {
-            Some(module) => println!("module: {module}"),
-            None => println!("module: none with this configuration"),
+            Some(module) => say!("module: {module}"),
+            None => say!("module: none with this configuration"),
         }
-        println!("config: {}", built.configured.config());
+        say!("config: {}", built.configured.config());
         Ok(())
     }
 }

@@ -47,7 +47,7 @@ impl Ci {
         for file in ci::render(&description, file.file_name().unwrap_or_default())? {
             let path = folder.join(&file.name);
             output::write(&path, &file.text)?;
-            println!("{path}");
+            say!("{path}");
         }
         Ok(())
     }

@@ -33,27 +33,27 @@ pub struct Clean {
 impl Clean {
     /// Runs the verb.
     pub fn run(self, context: &Context) -> Result<()> {
-        let mut doomed = doomed(&context.cache, self.builds)?;
-        let results = context.repo.join("target/results");
-        if !self.builds && context.output == results && results.exists() {
-            doomed.push(results);
-        }
         // Whoever works in the cache at this moment is waited for.
         let _locks = match self.dry_run {
             true => Vec::new(),
             false => context.lock_all()?,
         };
+        let mut doomed = doomed(&context.cache, self.builds)?;
+        let results = context.repo.join("target/results");
+        if !self.builds && context.output == results && results.exists() {
+            doomed.push(results);
+        }
         let mut total = 0;
         for path in &doomed {
             let size = size_of(path);
             total += size;
-            println!("{:>12}  {path}", HumanBytes(size).to_string());
+            say!("{:>12}  {path}", HumanBytes(size).to_string());
             if !self.dry_run {
                 remove(path)?;
             }
         }
         let what = if self.dry_run { "would be deleted" } else { "deleted" };
-        println!("{:>12}  {what}", HumanBytes(total).to_string());
+        say!("{:>12}  {what}", HumanBytes(total).to_string());
         Ok(())
     }
 }

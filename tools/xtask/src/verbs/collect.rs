@@ -74,10 +74,10 @@ impl Collect {
             eprintln!("note: {note}");
         }
         let results = results(context, copied, meta);
-        print!("{}", table(&results.runs));
         if let Some(file) = &self.json {
             output::write(file, &results.to_json()?)?;
         }
+        put!("{}", table(&results.runs));
         match results.runs.iter().find_map(|run| Some((run, run.failure.as_ref()?))) {
             None => Ok(()),
             Some((Run { arm, .. }, failure)) => {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use anyhow::Result;
 use bringup_model::bench::Figure;
-use bringup_model::compare::{Pair, compare, left_out};
+use bringup_model::compare::{NotComparable, Pair, compare, left_out};
 use bringup_model::identity;
 use bringup_model::render;
 use bringup_model::results::{Results, Run};
@@ -77,14 +77,23 @@ impl Compare {
     pub fn run(self, _: &Context) -> Result<()> {
         let (a, b) = (read(&self.a)?, read(&self.b)?);
         let pairs = compare(&a, &b, &self.arm, self.seed).map_err(|why| {
-            Failure::Usage(format!("{} and {} cannot be compared: {why}", self.a, self.b))
+            let text = format!("{} and {} cannot be compared: {why}", self.a, self.b);
+            match why {
+                // The worst regression there is.
+                NotComparable::Empty("B") | NotComparable::AllFailed { file: "B", .. }
+                    if self.bound.is_some() =>
+                {
+                    Failure::Check(text)
+                }
+                _ => Failure::Usage(text),
+            }
         })?;
-        print!("{}", render::bench::comparison(&pairs));
+        put!("{}", render::bench::comparison(&pairs));
         if self.arm.is_empty() {
             let (only_a, only_b) = left_out(&a, &b, &pairs);
             for (file, only) in [(&self.a, &only_a), (&self.b, &only_b)] {
                 if !only.is_empty() {
-                    println!("only in {file}, and not compared: {}", only.join(", "));
+                    say!("only in {file}, and not compared: {}", only.join(", "));
                 }
             }
             // An arm that is gone would be a pass that nobody sees.
@@ -140,7 +149,7 @@ fn judge(pairs: &[Pair], bound: Bound) -> Result<()> {
     ];
     let found: Vec<String> = found.into_iter().flatten().collect();
     if found.is_empty() {
-        println!("no total got longer by more than {bound}, and B did not fail more often");
+        say!("no total got longer by more than {bound}, and B did not fail more often");
         return Ok(());
     }
     Err(Failure::Check(found.join("\n")).into())

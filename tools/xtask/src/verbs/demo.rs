@@ -82,13 +82,13 @@ impl Demo {
         let results = Results::new(manifest, runs);
         output::write(&json, &results.to_json()?)?;
 
-        print!("{}", table(&results.runs[..plain]));
-        println!("\nwith firmware {FIRMWARE}, {}:", profile.description);
-        print!("{}", table(&results.runs[plain..]));
+        put!("{}", table(&results.runs[..plain]));
+        say!("\nwith firmware {FIRMWARE}, {}:", profile.description);
+        put!("{}", table(&results.runs[plain..]));
         if let Err(why) = kvm {
-            println!("KVM: skipped: {}", skip_reason(&why));
+            say!("KVM: skipped: {}", skip_reason(&why));
         }
-        println!("results: {json}\npictures: {svg}\n          {slow_svg}");
+        say!("results: {json}\npictures: {svg}\n          {slow_svg}");
         conclude(&results, &outcomes)
     }
 }

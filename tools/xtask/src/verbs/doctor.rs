@@ -23,9 +23,9 @@ impl Doctor {
     pub fn run(self, context: &Context) -> Result<()> {
         let report = host::report(context);
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&report)?);
+            say!("{}", serde_json::to_string_pretty(&report)?);
         } else {
-            println!("{}", render(&report, terminal_width()));
+            say!("{}", render(&report, terminal_width()));
         }
         if report.ok {
             return Ok(());

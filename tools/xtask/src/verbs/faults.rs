@@ -89,7 +89,7 @@ impl Faults {
             }
         }
         if self.list {
-            cases.iter().for_each(|case| println!("{}{}", case.name, described(case)));
+            cases.iter().for_each(|case| say!("{}{}", case.name, described(case)));
             return Ok(());
         }
         host::ensure(context)?;
@@ -97,7 +97,7 @@ impl Faults {
         fs_err::create_dir_all(&folder)?;
 
         let mut findings = Vec::new();
-        let mut last = None;
+        let mut newest: Option<Built> = None;
         // For the manifest: QEMU is the same in all.
         let mut outcome = None;
         for arm in &arms {
@@ -107,7 +107,7 @@ impl Faults {
                     Ok(means) => means,
                     Err(needs) => {
                         let finding = skipped(arm, case, needs);
-                        println!("{}", line(&finding));
+                        say!("{}", line(&finding));
                         findings.push(finding);
                         continue;
                     }
@@ -118,18 +118,21 @@ impl Faults {
                 outcome = outcome.or(finding.outcome.take());
                 // The consoles of all boots need not be kept.
                 finding.outcome = None;
-                println!("{}", line(&finding));
+                say!("{}", line(&finding));
                 findings.push(finding);
             }
-            last = Some(kernels.plain);
+            let patches = |built: &Built| built.configured.tree.patches.len();
+            if newest.as_ref().is_none_or(|newest| patches(newest) < patches(&kernels.plain)) {
+                newest = Some(kernels.plain);
+            }
         }
-        let manifest = manifest(context, last.as_ref(), outcome.as_slice());
+        let manifest = manifest(context, newest.as_ref(), outcome.as_slice());
         self.write(&folder, manifest, &findings)?;
         let verdicts: Vec<Verdict> =
             findings.iter().map(|finding| finding.verdict.clone()).collect();
-        print!("{}", table(&arms, &findings));
-        println!("{}", verdict::closing_line(&verdicts));
-        println!("results: {}", self.json.as_ref().unwrap_or(&folder.join("results.json")));
+        put!("{}", table(&arms, &findings));
+        say!("{}", verdict::closing_line(&verdicts));
+        say!("results: {}", self.json.as_ref().unwrap_or(&folder.join("results.json")));
         match verdict::counts(&verdicts)[1] {
             0 => Ok(()),
             1 => Err(Failure::Check("a case failed".to_owned()).into()),

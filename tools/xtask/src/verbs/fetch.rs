@@ -16,8 +16,8 @@ impl Fetch {
     /// Runs the verb.
     pub fn run(self, context: &Context) -> Result<()> {
         let source = fetch::run(context)?;
-        println!("Linux {}: {}", source.version, fetch::describe(context, &source)?);
-        println!("sha256 {}", source.sha256);
+        say!("Linux {}: {}", source.version, fetch::describe(context, &source)?);
+        say!("sha256 {}", source.sha256);
         Ok(())
     }
 }

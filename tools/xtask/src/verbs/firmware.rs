@@ -31,8 +31,8 @@ impl Firmware {
     /// Runs the verb.
     pub fn run(self, context: &Context) -> Result<()> {
         match self.verb {
-            Verb::List => print!("{}", list(&firmware::all(context)?)),
-            Verb::Show { profile } => print!("{}", show(&firmware::find(context, &profile)?)),
+            Verb::List => put!("{}", list(&firmware::all(context)?)),
+            Verb::Show { profile } => put!("{}", show(&firmware::find(context, &profile)?)),
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use bringup_model::results::Results;
 use camino::Utf8PathBuf;
 use clap::Args;
 
+use crate::cli::YEAR;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output;
@@ -58,7 +59,7 @@ pub struct KvmLab {
     #[command(flatten)]
     host: HostOptions,
     /// Kill the guest after this many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=60 * YEAR))]
     limit: Option<u64>,
     /// Keep what successful runs leave behind
     #[arg(long)]
@@ -117,6 +118,8 @@ impl HostOptions {
             (self.pin, "--pin"),
             (self.no_pin, "--no-pin"),
             (self.no_trace, "--no-trace"),
+            (self.host_root.is_some(), "--host-root"),
+            (!self.host_module.is_empty(), "--host-module"),
         ]
         .into_iter()
         .find_map(|(given, name)| given.then_some(name))
@@ -192,7 +195,7 @@ impl KvmLab {
                 break;
             }
         }
-        print!("{}", lab::report(&runs));
+        put!("{}", lab::report(&runs));
         if let Some(file) = &self.json {
             let manifest = manifest(context, guest.built.as_ref(), &boots);
             output::write(file, &Results::new(manifest, runs.clone()).to_json()?)?;

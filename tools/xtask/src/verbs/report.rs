@@ -95,11 +95,12 @@ impl Report {
             (Some(file), _) => file,
             (None, Format::Html) => context.output.join("report.html"),
             (None, _) => {
-                return output::print(&text);
+                put!("{text}");
+                return Ok(());
             }
         };
         output::write(&file, &text)?;
-        println!("report: {file}");
+        say!("report: {file}");
         Ok(())
     }
 }

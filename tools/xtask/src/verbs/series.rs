@@ -114,7 +114,7 @@ impl Export {
         if self.check {
             let differences = export::differences(&files, &dir)?;
             if differences.is_empty() {
-                println!("{dir}: the {} files match the commits in {}", files.len(), self.from);
+                say!("{dir}: the {} files match the commits in {}", files.len(), self.from);
                 return Ok(());
             }
             return Err(Failure::Check(format!(
@@ -125,9 +125,9 @@ impl Export {
             .into());
         }
         for change in export::write(&files, &dir)? {
-            println!("{change}: now as in {}", self.from);
+            say!("{change}: now as in {}", self.from);
         }
-        println!("{dir}: {} files", files.len());
+        say!("{dir}: {} files", files.len());
         Ok(())
     }
 }
@@ -146,8 +146,8 @@ impl Rebase {
         let export = format!("cargo xtask series export --from {dir} --output FOLDER");
         match rebased.conflict {
             None => {
-                println!("{dir}: Linux {version} with all {} patches", rebased.total);
-                println!("write them to files with: {export}");
+                say!("{dir}: Linux {version} with all {} patches", rebased.total);
+                say!("write them to files with: {export}");
                 Ok(())
             }
             Some(conflict) => {

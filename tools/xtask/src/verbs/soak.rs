@@ -13,6 +13,7 @@ use bringup_model::verdict::{self, Verdict};
 use camino::Utf8PathBuf;
 use clap::Args;
 
+use crate::cli::YEAR;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::host;
@@ -34,13 +35,13 @@ use crate::tests::{Case, Ending};
 #[derive(Debug, Args)]
 pub struct Soak {
     /// How many boots
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 32))]
     boots: u64,
     /// The seed that decides the boots [default: a random one, which is printed]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// The first boot's number, to continue where an earlier run with the same seed ended
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1 << 32))]
     from: u64,
     /// Which kernels and modes
     #[arg(
@@ -58,7 +59,7 @@ pub struct Soak {
     #[arg(long, value_name = "NAME", default_value = "guest")]
     preset: String,
     /// Start no more boots after this many minutes, and exit with 124
-    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=YEAR))]
     limit: Option<u64>,
     /// Continue after a failure
     #[arg(long)]
@@ -143,17 +144,15 @@ impl Soak {
         if let Some(file) = &self.json {
             output::write(file, &json)?;
         }
-        println!("{}", verdict::closing_line(&verdicts));
+        say!("{}", verdict::closing_line(&verdicts));
         let [_, failed, _] = verdict::counts(&verdicts);
         if failed > 0 {
             return Err(Failure::Check(format!("{failed} of {done} boots failed")).into());
         }
         if done < self.boots {
             return Err(Failure::TimeLimit(format!(
-                "the time limit has passed after {done} boots; continue with --seed {seed} \
-                 --from {} --boots {}",
-                self.from + done,
-                self.boots - done
+                "the time limit has passed after {done} boots; continue with\n{}",
+                self.again(seed, self.from + done, self.boots - done)
             ))
             .into());
         }
@@ -177,14 +176,19 @@ impl Soak {
             },
             Err(error) => Ending::Failed(format!("{error:#}")),
         };
-        let mut reproduce = format!("cargo xtask soak --boots 1 --seed {seed} --from {index}");
-        if self.preset != "guest" {
-            reproduce += &format!(" --preset {}", self.preset);
-        }
-        let arms: Vec<String> = self.arms.iter().map(Arm::to_string).collect();
-        reproduce += &format!(" --arms {} --max-cpus {}", arms.join(","), self.max_cpus);
+        let reproduce = self.again(seed, index, 1);
         let name = format!("boot {index}: {}", ended.plan);
         Case { name, ending, elapsed: ended.elapsed, reproduce }
+    }
+
+    /// The command that makes so many boots of this soak from that one on.
+    fn again(&self, seed: u64, from: u64, boots: u64) -> String {
+        let mut command = format!("cargo xtask soak --boots {boots} --seed {seed} --from {from}");
+        if self.preset != "guest" {
+            command += &format!(" --preset {}", self.preset);
+        }
+        let arms: Vec<String> = self.arms.iter().map(Arm::to_string).collect();
+        command + &format!(" --arms {} --max-cpus {}", arms.join(","), self.max_cpus)
     }
 }
 
@@ -213,7 +217,7 @@ impl Shared<'_> {
                         self.stop.store(true, Ordering::Relaxed);
                     }
                     // At once: the others may take a while.
-                    println!("{}", self.soak.case(self.seed, ended.index, &ended));
+                    say!("{}", self.soak.case(self.seed, ended.index, &ended));
                 }
                 all.insert(ended.index, ended);
                 progress.set(all.len() as u64);

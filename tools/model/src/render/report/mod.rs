@@ -25,6 +25,7 @@ use crate::identity::{self, Identity};
 use crate::inference::{Difference, Interval};
 use crate::published::Published;
 use crate::results::{Clock, ReadError, Results, Run};
+use crate::stats;
 use crate::timeline::Phase;
 
 /// A results file, or a part of a merged one.
@@ -170,12 +171,7 @@ impl Sample {
     pub fn of(figures: impl IntoIterator<Item = u64>) -> Option<Self> {
         let mut figures: Vec<u64> = figures.into_iter().collect();
         figures.sort_unstable();
-        let middle = figures.len() / 2;
-        let upper = *figures.get(middle)?;
-        let median = match figures.len() % 2 {
-            1 => upper,
-            _ => u64::midpoint(*figures.get(middle - 1)?, upper),
-        };
+        let median = stats::median(&figures)?;
         Some(Self { count: figures.len(), min: *figures.first()?, median, max: *figures.last()? })
     }
 }

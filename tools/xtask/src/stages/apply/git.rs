@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use xshell::{Shell, cmd};
 
-use crate::error::Failure;
+use crate::stages::fetch::no_git;
 
 /// Of every commit that we make, so that the same input gives the same commit on every machine.
 const DATE: &str = "2026-01-01T00:00:00Z";
@@ -69,12 +69,7 @@ impl Git {
 
     /// Runs git with `arguments` and returns how it ended, whatever that is.
     pub fn output<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<Output> {
-        match self.command().args(arguments).output() {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(Failure::Host(
-                "this host lacks git; `cargo xtask setup` installs what is missing".to_owned()
-            )),
-            output => output.context("cannot start `git`"),
-        }
+        self.command().args(arguments).output().map_err(no_git)
     }
 
     /// Runs git with `arguments` and returns its standard output; failure is an error.

@@ -184,8 +184,8 @@ mod tests {
         serial: ../linux - [cpuhp.parallel=0]
         wide: /k/Image - [cpuhp.parallel=1 cpuhp.window=all]
         four@guest: ../linux guest [cpuhp.parallel=1 cpuhp.window=4]
-        `0` is neither auto, all nor a number above 0
-        `0` is neither auto, all nor a number above 0
+        `0` is neither auto, all nor a number from 1 to 4294967295
+        `0` is neither auto, all nor a number from 1 to 4294967295
         x: /k:2/Image - []
         `x=:p1` names no path before the colon
         `p2` is none of pristine, base, patched, p0, p1, window=W and NAME=PATH

@@ -20,6 +20,7 @@ use self::arms::Arm;
 use super::apply::hex;
 use super::boot::plan::Topology;
 use super::boot::{self, BootOutcome, BootRequest};
+use super::bootable::check_module;
 use super::build::{self, Built};
 use super::fetch::sha256_of;
 use super::lab::{self, LabRequest};
@@ -56,6 +57,8 @@ pub fn prepare(
             if arm.preset.is_some() {
                 return Err(usage(format!("{path} is an Image, which takes no preset")).into());
             }
+            boot::check_image(path)?;
+            given.as_deref().map(check_module).transpose()?;
             let image = path.canonicalize_utf8()?;
             let (arm, preset) = (arm.clone(), None);
             return Ok(Prepared { arm, image, module: given, preset, built: None });

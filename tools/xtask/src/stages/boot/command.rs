@@ -18,6 +18,14 @@ pub fn boot(request: &BootRequest, preset: &str, steps: &Utf8Path) -> String {
         Some(false) => &["--parallel", "0"],
         Some(true) => &["--parallel", "1"],
     });
+    let window = request.window.map(|window| window.to_string());
+    if let Some(window) = &window {
+        words.extend(["--window", window]);
+    }
+    let memory = request.memory_mib.map(|mib| mib.to_string());
+    if let Some(memory) = &memory {
+        words.extend(["--memory", memory]);
+    }
     let topology = request.topology.map(|topology| topology.to_string());
     if let Some(topology) = &topology {
         words.extend(["--topology", topology]);

@@ -64,7 +64,8 @@ pub fn prepare(
     let base = MEMORY + (request.memory_mib() << 20);
     let kernel = kernel_address(&request.image)?;
     let machine = device_tree::read(tree)?;
-    let initrd_end = machine.initrd + fs_err::metadata(&initrd)?.len();
+    let initrd_address = machine.initrd;
+    let initrd_end = initrd_address + fs_err::metadata(&initrd)?.len();
     let device_tree = initrd_end.next_multiple_of(DEVICE_TREE);
     ensure!(
         device_tree + DEVICE_TREE <= base,
@@ -105,7 +106,7 @@ pub fn prepare(
         (table_file, base + layout::TABLE),
         (request.image.clone(), kernel),
         (tree_file, device_tree),
-        (initrd, initrd_end - fs_err::metadata(folder.join("initrd.cpio"))?.len()),
+        (initrd, initrd_address),
     ])
 }
 

@@ -23,4 +23,4 @@ mod trace;
 pub mod verdict;
 
 pub use plan::BootRequest;
-pub use run::{BootOutcome, run, run_held};
+pub use run::{BootOutcome, check_image, run, run_held};

@@ -505,10 +505,9 @@ impl FromStr for Window {
         match text {
             "auto" => Ok(Self::Auto),
             "all" => Ok(Self::All),
-            number => number
-                .parse()
-                .map(Self::Fixed)
-                .map_err(|_| format!("`{number}` is neither auto, all nor a number above 0")),
+            number => number.parse().map(Self::Fixed).map_err(|_| {
+                format!("`{number}` is neither auto, all nor a number from 1 to {}", u32::MAX)
+            }),
         }
     }
 }

@@ -293,7 +293,7 @@ fn sort(job: &Job, reports: Vec<Report>) -> (BTreeMap<String, String>, Vec<StepO
 }
 
 /// QEMU runs whatever it is given, and the guest would only be silent until the time limit.
-fn check_image(image: &Utf8Path) -> Result<()> {
+pub fn check_image(image: &Utf8Path) -> Result<()> {
     let usage = |text: String| Failure::Usage(format!("{text}; give an arm64 Image"));
     let mut start = Vec::new();
     fs_err::File::open(image)

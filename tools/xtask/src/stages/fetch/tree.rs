@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use camino::Utf8Path;
 use sha2::{Digest as _, Sha256};
 use xshell::{Shell, cmd};
@@ -25,7 +25,7 @@ pub fn read(sh: &Shell, dir: &Utf8Path) -> Result<Source> {
 }
 
 fn wrong(dir: &Utf8Path, what: &str) -> anyhow::Error {
-    let text = format!("--tree {dir}: {what}; give the folder of a Linux tree");
+    let text = format!("{dir}: {what}; give the folder of a Linux tree");
     Failure::Usage(text).into()
 }
 
@@ -44,8 +44,12 @@ fn read_plain(dir: &Utf8Path) -> Result<Source> {
 
 fn read_git(sh: &Shell, dir: &Utf8Path) -> Result<Source> {
     for name in NEEDED {
-        git(sh, dir, &["cat-file", "-e", &format!("HEAD:{name}")])
-            .map_err(|error| wrong(dir, &format!("its HEAD has no {name} ({error:#})")))?;
+        git(sh, dir, &["cat-file", "-e", &format!("HEAD:{name}")]).map_err(|error| match error
+            .downcast_ref::<Failure>(
+        ) {
+            Some(_) => error,
+            None => wrong(dir, &format!("its HEAD has no {name} ({error:#})")),
+        })?;
     }
     let version = kernel_version(&git(sh, dir, &["show", "HEAD:Makefile"])?)
         .ok_or_else(|| wrong(dir, "its HEAD's Makefile names no version"))?;
@@ -60,13 +64,22 @@ fn read_git(sh: &Shell, dir: &Utf8Path) -> Result<Source> {
     Ok(Source { origin: Origin::Git(dir.to_owned()), version, sha256 })
 }
 
+/// That git could not be started.
+pub fn no_git(error: std::io::Error) -> anyhow::Error {
+    if error.kind() != std::io::ErrorKind::NotFound {
+        return anyhow::Error::from(error).context("cannot start `git`");
+    }
+    let text = "this host lacks git; `cargo xtask setup` installs what is missing";
+    Failure::Host(text.to_owned()).into()
+}
+
 fn git(sh: &Shell, dir: &Utf8Path, arguments: &[&str]) -> Result<String> {
     let output = Command::from(cmd!(sh, "git -C {dir} {arguments...}"))
         // Else `git status` would refresh the index of a tree that we must not write to.
         .env("GIT_OPTIONAL_LOCKS", "0")
         .env("LC_ALL", "C")
         .output()
-        .context("cannot start `git`")?;
+        .map_err(no_git)?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

@@ -64,7 +64,7 @@ pub fn generate(
     old_cover: &str,
 ) -> Result<Files> {
     let git = Git::new(&context.sh, from);
-    if git.run(["rev-parse", "--is-inside-work-tree"]).is_err() {
+    if !git.output(["rev-parse", "--is-inside-work-tree"])?.status.success() {
         bail!(Failure::Usage(format!("--from {from}: give a git work tree with the series")));
     }
     let base = find_base(&git, from, base, kernel)?;
@@ -84,7 +84,7 @@ pub fn generate(
         Failure::Usage(format!("the Makefile of {base} in {from} names no kernel version"))
     })?;
 
-    let folder = tempfile::tempdir()?;
+    let folder = tempfile::tempdir_in(&context.cache)?;
     let dir = Utf8PathBuf::try_from(folder.path().to_owned())?;
     let output = format!("--output-directory={dir}");
     let arguments = ["format-patch", "--quiet"].into_iter().chain(OPTIONS);
@@ -119,7 +119,7 @@ fn find_base(git: &Git, from: &Utf8Path, asked: Option<&str>, kernel: &str) -> R
         Ok(output.status.success())
     };
     // Linus's releases have no third number.
-    let tags = [format!("v{kernel}"), format!("v{}", kernel.trim_end_matches(".0"))];
+    let tags = [format!("v{kernel}"), format!("v{}", kernel.strip_suffix(".0").unwrap_or(kernel))];
     for tag in &tags {
         if let Ok(commit) = commit(&format!("refs/tags/{tag}"))
             && contains(&commit)?

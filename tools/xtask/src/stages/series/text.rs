@@ -9,8 +9,6 @@ use std::collections::BTreeSet;
 pub struct PatchText {
     /// Name and address of the author.
     pub from: String,
-    /// The time of writing, as in the header.
-    pub date: String,
     /// The first line of the changelog, without `[PATCH ...]`.
     pub subject: String,
     /// The lines of the changelog below the subject, up to the `---` or the end.
@@ -40,7 +38,6 @@ impl PatchText {
             found.map(|(_, value)| std::mem::take(value)).unwrap_or_default()
         };
         patch.from = header("From");
-        patch.date = header("Date");
         patch.subject = without_prefix(&header("Subject")).to_owned();
         patch.body = lines.by_ref().take_while(|line| *line != "---").map(str::to_owned).collect();
         patch.files = lines.filter_map(touched).flatten().map(str::to_owned).collect();

@@ -105,8 +105,8 @@ impl Cached {
             Some(format!("it has {bytes} bytes instead of {}", note.bytes))
         } else {
             let sha256 = sha256_of(&file)?;
-            let expected = pin.unwrap_or(&note.sha256);
-            (sha256 != expected).then(|| format!("its SHA-256 is {sha256} instead of {expected}"))
+            (sha256 != note.sha256)
+                .then(|| format!("its SHA-256 is {sha256} instead of {}", note.sha256))
         };
         match wrong {
             None => Ok(Some(self.source(&note))),

@@ -44,11 +44,10 @@ fn read_plain(dir: &Utf8Path) -> Result<Source> {
 
 fn read_git(sh: &Shell, dir: &Utf8Path) -> Result<Source> {
     for name in NEEDED {
-        git(sh, dir, &["cat-file", "-e", &format!("HEAD:{name}")]).map_err(|error| match error
-            .downcast_ref::<Failure>(
-        ) {
-            Some(_) => error,
-            None => wrong(dir, &format!("its HEAD has no {name} ({error:#})")),
+        let found = git(sh, dir, &["cat-file", "-e", &format!("HEAD:{name}")]);
+        found.map_err(|error| match error.is::<Failure>() {
+            true => error,
+            false => wrong(dir, &format!("its HEAD has no {name} ({error:#})")),
         })?;
     }
     let version = kernel_version(&git(sh, dir, &["show", "HEAD:Makefile"])?)
